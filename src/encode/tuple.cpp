@@ -1,0 +1,106 @@
+// The walk over a tuple: alignment, NULLs and columns added since, one value after the other, no arrays of Datums.
+#include "tuple.hpp"
+
+#include "fixed_value.hpp"
+#include "value.hpp"
+
+#include "../wire/value.hpp"
+
+namespace cdc::encode {
+
+namespace {
+
+// A column that the tuple is too old to have: its value is the one that ADD COLUMN gave all rows.
+void encode_missing(Encoder &encoder, uint8_t element, const Codec &codec, TupleDesc descriptor, int index) {
+    bool is_null;
+    const Datum datum = getmissingattr(descriptor, index + 1, &is_null);
+    if (is_null) {
+        uint8_t *at = encoder.out->reserve(wire::kFixedValueRoom);
+        encoder.out->advance_to(wire::put_absent(at, element, wire::Absent::kNull));
+    } else if (codec.by_value) {
+        char stored[sizeof(Datum)];
+        store_att_byval(stored, datum, codec.length);
+        encode_value(encoder, element, codec, stored);
+    } else {
+        encode_value(encoder, element, codec, DatumGetPointer(datum));
+    }
+}
+
+}  // namespace
+
+void encode_tuple(Encoder &encoder, uint8_t element, const RelationLayout &layout, TupleDesc descriptor,
+                  HeapTuple tuple, bool key_only) {
+    const HeapTupleHeader header = tuple->t_data;
+    const bits8 *const nulls = HeapTupleHasNulls(tuple) ? header->t_bits : nullptr;
+    const char *const data = reinterpret_cast<const char *>(header) + header->t_hoff;
+    const int stored_count = Min(static_cast<int>(HeapTupleHeaderGetNatts(header)), layout.attribute_count);
+    wire::Buffer &out = *encoder.out;
+    uint8_t *at = out.reserve(layout.fixed_room);
+    uintptr_t offset = 0;
+
+    int i = 0;
+    for (; i < stored_count; ++i) {
+        const Attribute &attribute = layout.attributes[i];
+        const Codec &codec = attribute.codec;
+        if (nulls != nullptr && att_isnull(i, nulls)) {
+            if (attribute.sent) {
+                const bool unknown = key_only && !attribute.in_identity;
+                at = wire::put_absent(at, element,
+                                      unknown ? wire::Absent::kNotInReplicaIdentity : wire::Absent::kNull);
+            }
+            continue;
+        }
+        // An unaligned varlena starts with a nonzero byte, padding is zero.
+        if (codec.length != -1 || !VARATT_NOT_PAD_BYTE(data + offset)) {
+            offset = TYPEALIGN(codec.align, offset);
+        }
+        const char *const stored = data + offset;
+        offset += codec.length > 0     ? static_cast<uintptr_t>(codec.length)
+                  : codec.length == -1 ? VARSIZE_ANY(stored)
+                                       : strlen(stored) + 1;
+        if (!attribute.sent) {
+            continue;
+        }
+        if (key_only && !attribute.in_identity) {
+            at = wire::put_absent(at, element, wire::Absent::kNotInReplicaIdentity);
+            continue;
+        }
+        if (codec.length > 0 && codec.form < Form::kName) {
+            at = put_fixed_value(at, element, codec.form, stored);
+            continue;
+        }
+        // Short text, the commonest value of all, without the way through encode_value().
+        if (codec.form == Form::kText && VARATT_IS_SHORT(stored) && !VARATT_IS_EXTERNAL(stored) && encoder.utf8) {
+            const Size size = VARSIZE_SHORT(stored) - VARHDRSZ_SHORT;
+            if (size <= encoder.max_value_bytes) {
+                out.advance_to(at);
+                at = out.reserve(layout.fixed_room + wire::kBytesValueRoom + size);
+                at = wire::put_bytes_value<wire::value::text>(at, element, stored + VARHDRSZ_SHORT, size);
+                continue;
+            }
+        }
+        out.advance_to(at);
+        encode_value(encoder, element, codec, stored);
+        at = out.reserve(layout.fixed_room);
+    }
+    out.advance_to(at);
+
+    for (; i < layout.attribute_count; ++i) {
+        const Attribute &attribute = layout.attributes[i];
+        if (!attribute.sent) {
+            continue;
+        }
+        if (key_only && !attribute.in_identity) {
+            at = out.reserve(wire::kFixedValueRoom);
+            out.advance_to(wire::put_absent(at, element, wire::Absent::kNotInReplicaIdentity));
+        } else {
+            encode_missing(encoder, element, attribute.codec, descriptor, i);
+        }
+    }
+}
+
+bool has_unchanged_toast(HeapTuple tuple) {
+    return HeapTupleHasExternal(tuple);
+}
+
+}  // namespace cdc::encode

@@ -1,0 +1,127 @@
+// The output plugin as PostgreSQL sees it: one flat table of callbacks, each of which hands over to stream and change.
+#include "change.hpp"
+#include "stream.hpp"
+
+#include "../pg/boundary.hpp"
+#include "../pg/compat.hpp"
+#include "../wire/records.hpp"
+
+namespace {
+
+using namespace cdc;
+using namespace cdc::plugin;
+
+[[noreturn]] void raise(const OptionError &error, const char *name, const char *value) {
+    const char *const detail = error.detail;
+    const char *const hint = error.hint;
+    switch (error.kind) {
+        case OptionError::Kind::kUnknown:
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("unrecognized output plugin option \"%s\"", name), errdetail("%s", detail),
+                    errhint("%s", hint));
+            break;
+        case OptionError::Kind::kRepeated:
+            ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR), errmsg("repeated output plugin option \"%s\"", name),
+                    errdetail("%s", detail), errhint("%s", hint));
+            break;
+        case OptionError::Kind::kConflict:
+            ereport(ERROR, errcode(ERRCODE_SYNTAX_ERROR), errmsg("conflicting output plugin options"),
+                    errdetail("%s", detail), errhint("%s", hint));
+            break;
+        default:
+            ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("invalid value for output plugin option \"%s\": \"%s\"", name, value),
+                    errdetail("%s", detail), errhint("%s", hint));
+            break;
+    }
+    pg_unreachable();
+}
+
+Options read_options(List *given) {
+    Options options;
+    ListCell *cell;
+    foreach (cell, given) {
+        const auto *const element = static_cast<const DefElem *>(lfirst(cell));
+        // Copied, because options refer to the text and outlive the command that brought it.
+        const char *const value = element->arg == nullptr ? "" : pstrdup(strVal(element->arg));
+        const OptionError error = set_option(options, element->defname, value, element->arg != nullptr);
+        if (error) {
+            raise(error, element->defname, value);
+        }
+    }
+    const OptionError error = check_options(options);
+    if (error) {
+        raise(error, "", "");
+    }
+    return options;
+}
+
+extern "C" void startup(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool) {
+    pg::guarded([=] {
+        const MemoryContext caller = MemoryContextSwitchTo(ctx->context);
+        const Options options = read_options(ctx->output_plugin_options);
+        ctx->output_plugin_private = open_stream(ctx, options);
+        MemoryContextSwitchTo(caller);
+        opt->output_type =
+            options.format == Format::kJson ? OUTPUT_PLUGIN_TEXTUAL_OUTPUT : OUTPUT_PLUGIN_BINARY_OUTPUT;
+        opt->receive_rewrites = false;
+    });
+}
+
+extern "C" void begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn) {
+    pg::guarded([=] { begin_transaction(stream_of(ctx), txn); });
+}
+
+extern "C" void change(LogicalDecodingContext *ctx, ReorderBufferTXN *, Relation relation,
+                       ReorderBufferChange *decoded) {
+    pg::guarded([=] { write_change(ctx, stream_of(ctx), relation, decoded); });
+}
+
+extern "C" void truncate(LogicalDecodingContext *ctx, ReorderBufferTXN *, int count, Relation relations[],
+                         ReorderBufferChange *decoded) {
+    pg::guarded([=] { write_truncate(ctx, stream_of(ctx), count, relations, decoded); });
+}
+
+extern "C" void message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn, bool transactional,
+                        const char *prefix, Size size, const char *content) {
+    pg::guarded([=] {
+        write_message(ctx, stream_of(ctx), transactional ? txn : nullptr, lsn, prefix,
+                      std::string_view(content, size));
+    });
+}
+
+extern "C" void commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn) {
+    pg::guarded([=] {
+        Stream *const stream = stream_of(ctx);
+        const OpenTransaction &transaction = stream->transaction;
+        const bool sent = transaction.begun || !stream->options.skip_empty_xacts;
+        if (sent) {
+            ensure_begun(ctx, stream);
+            wire::CommitRecord record{};
+            record.xid = transaction.xid;
+            record.commit_lsn = commit_lsn;
+            record.end_lsn = txn->end_lsn;
+            record.commit_time_micros = transaction.commit_time;
+            record.record_count = transaction.record_count;
+            wire::write_commit(stream->batch, record);
+            send_batch(ctx, stream, true);
+        }
+        pg::update_progress(ctx, !sent);
+    });
+}
+
+}  // namespace
+
+extern "C" PGDLLEXPORT void _PG_output_plugin_init(OutputPluginCallbacks *callbacks);
+
+extern "C" void _PG_output_plugin_init(OutputPluginCallbacks *callbacks) {
+    callbacks->startup_cb = startup;
+    callbacks->begin_cb = begin;
+    callbacks->change_cb = change;
+    callbacks->truncate_cb = truncate;
+    callbacks->message_cb = message;
+    callbacks->commit_cb = commit;
+    // No shutdown_cb: all there is lives in the decoding context.
+    // No filter_by_origin_cb: see origin_selected().
+    // The callbacks of in-progress streaming and two-phase commit belong here.
+}

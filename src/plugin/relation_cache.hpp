@@ -1,0 +1,39 @@
+// The relations that a stream has met, by OID: their layout, whether the stream selects them, and whether it has sent
+// their definition.
+//
+// Invalidations may arrive in the middle of a callback that holds an entry, so they only mark it; it is rebuilt when it
+// is next looked up. Entries of relations that are never looked up again (dropped ones) go when many are marked.
+#pragma once
+
+#include "options.hpp"
+
+#include "../encode/enum_labels.hpp"
+#include "../encode/relation.hpp"
+
+namespace cdc::plugin {
+
+struct CachedRelation {
+    Oid relation_id;  // hash key
+    bool valid;
+    bool selected;               // by the options; if not, there is no layout
+    bool sent;                   // the stream has its present definition
+    uint64 fingerprint;          // of the definition that was sent last
+    Size change_bytes;           // size of its last change, as a guess for the next
+    MemoryContext context;       // holds layout
+    encode::RelationLayout *layout;
+};
+
+struct RelationCache;
+
+// Lives in `context`, and stops listening to invalidations when that goes. `labels` are forgotten when pg_enum changes.
+RelationCache *make_relation_cache(MemoryContext context, const Options *options, encode::EnumLabels *labels);
+
+CachedRelation *find_relation(RelationCache *cache, Relation relation);
+
+// The Relation message of a relation that find_relation() returned in this transaction; empty if there is none.
+std::string_view cached_definition(RelationCache *cache, Oid relation_id);
+
+// To be called where no entry is held: between transactions.
+void sweep_relations(RelationCache *cache);
+
+}  // namespace cdc::plugin

@@ -1,0 +1,163 @@
+// Batches and what leads up to them.
+#include "stream.hpp"
+
+#include "../pg/boundary.hpp"
+#include "../pg/compat.hpp"
+#include "../pg/text.hpp"
+#include "../wire/records.hpp"
+#include "../wire/render.hpp"
+
+namespace cdc::plugin {
+
+namespace {
+
+// What a message may hold beside its longest record: a batch that is almost full, values of fixed size, and the
+// replication protocol's own header.
+constexpr Size kMessageReserve = static_cast<Size>(kMaxBatchBytes) + (2 << 20);
+// A byte can become six in JSON (\u001f).
+constexpr Size kJsonGrowth = 6;
+
+// Memory that the batch keeps when it has been sent. More would stay with a walsender for ever after one large row.
+Size kept_bytes(const Stream *stream) {
+    return static_cast<Size>(stream->options.batch_bytes) * 2 + (64 << 10);
+}
+
+uint64 widen_xid(Stream *stream, TransactionId xid) {
+    // Ids in the WAL that can still be decoded are within 2^31 of each other.
+    const uint64 last = U64FromFullTransactionId(stream->last_xid);
+    const auto distance = static_cast<int32>(xid - static_cast<uint32>(last));
+    const uint64 wide = last + static_cast<uint64>(static_cast<int64>(distance));
+    stream->last_xid = FullTransactionIdFromU64(wide);
+    return wide;
+}
+
+std::string_view find_definition(void *relations, uint32_t relation_id) {
+    return cached_definition(static_cast<RelationCache *>(relations), relation_id);
+}
+
+// With format=json the batch holds one record, because each becomes a message of its own: a line for pg_recvlogical, a
+// row for SQL.
+void render_batch(Stream *stream) {
+    wire::Error error;
+    wire::Reader batch(pg::contents(stream->batch), pg::contents(stream->batch).data(), error);
+    wire::RecordView record;
+    wire::Transaction transaction;
+    transaction.known = true;
+    transaction.xid = stream->transaction.xid;
+    transaction.commit_lsn = stream->transaction.commit_lsn;
+    stream->json.used = 0;
+    if (wire::next_record(batch, record)) {
+        wire::render_record(stream->json, record, transaction, {find_definition, stream->relations},
+                            {!stream->encoder.utf8});
+    }
+    if (error) {
+        ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not render a change record as JSON"),
+                errdetail("%s at byte %zu of the record.", error.what, error.offset));
+    }
+}
+
+}  // namespace
+
+Stream *open_stream(LogicalDecodingContext *ctx, const Options &options) {
+    const MemoryContext context = AllocSetContextCreate(ctx->context, "cdc_plugin stream", ALLOCSET_DEFAULT_SIZES);
+    auto *const stream = static_cast<Stream *>(MemoryContextAllocZero(context, sizeof(Stream)));
+    pg::must_be_trivial<Stream>();
+    stream->context = context;
+    stream->options = options;
+    stream->batch = pg::make_buffer(context, kept_bytes(stream));
+
+    encode::Encoder &encoder = stream->encoder;
+    encoder.out = &stream->batch;
+    encoder.scratch = AllocSetContextCreate(context, "cdc_plugin change", ALLOCSET_DEFAULT_SIZES);
+    encoder.labels = encode::make_enum_labels(context);
+    encoder.max_value_bytes =
+        static_cast<Size>(options.max_value_bytes == 0 ? kMaxValueBytes : options.max_value_bytes);
+    encoder.record_bytes = pg::kMaxBuffer - kMessageReserve;
+    encoder.utf8 = GetDatabaseEncoding() == PG_UTF8;
+    if (options.format == Format::kJson) {
+        encoder.record_bytes /= kJsonGrowth;
+        stream->json = pg::make_buffer(context, kept_bytes(stream));
+    }
+    stream->relations = make_relation_cache(context, &stream->options, encoder.labels);
+    stream->last_xid = ReadNextFullTransactionId();
+    return stream;
+}
+
+void begin_transaction(Stream *stream, const ReorderBufferTXN *txn) {
+    sweep_relations(stream->relations);
+    OpenTransaction &transaction = stream->transaction;
+    transaction = OpenTransaction{};
+    transaction.xid = widen_xid(stream, txn->xid);
+    transaction.commit_lsn = txn->final_lsn;
+    transaction.commit_time = pg::commit_time(txn);
+    transaction.origin_id = txn->origin_id;
+    transaction.origin_lsn = txn->origin_lsn;
+    stream->encoder.pinned = false;
+}
+
+void ensure_begun(LogicalDecodingContext *ctx, Stream *stream) {
+    OpenTransaction &transaction = stream->transaction;
+    if (transaction.begun) {
+        return;
+    }
+    wire::BeginRecord begin{};
+    begin.xid = transaction.xid;
+    begin.commit_lsn = transaction.commit_lsn;
+    begin.commit_time_micros = transaction.commit_time;
+    begin.has_origin = transaction.origin_id != InvalidRepOriginId;
+    if (begin.has_origin) {
+        char *name = nullptr;
+        if (replorigin_by_oid(transaction.origin_id, true, &name)) {
+            begin.origin_name = pg::name_to_utf8(name);
+        }
+        begin.origin_lsn = transaction.origin_lsn;
+    }
+    wire::write_begin(stream->batch, begin);
+    transaction.begun = true;
+    end_record(ctx, stream);
+}
+
+void ensure_defined(LogicalDecodingContext *ctx, Stream *stream, CachedRelation *relation) {
+    if (!relation->sent) {
+        wire::write_relation_record(stream->batch, relation->layout->message);
+        relation->sent = true;
+        end_record(ctx, stream);
+    }
+}
+
+void end_record(LogicalDecodingContext *ctx, Stream *stream) {
+    if (stream->batch.used >= static_cast<Size>(stream->options.batch_bytes) ||
+        stream->options.format == Format::kJson) {
+        send_batch(ctx, stream, false);
+    }
+}
+
+void send_batch(LogicalDecodingContext *ctx, Stream *stream, bool last) {
+    OutputPluginPrepareWrite(ctx, last);
+    if (stream->options.format == Format::kJson) {
+        render_batch(stream);
+        appendBinaryStringInfo(ctx->out, reinterpret_cast<char *>(stream->json.data),
+                               static_cast<int>(stream->json.used));
+        pg::reset_buffer(stream->json, kept_bytes(stream));
+    } else {
+        if (stream->options.framing == Framing::kDelimited) {
+            uint8_t length[wire::kMaxVarint];
+            const uint8_t *const end = wire::put_varint(length, stream->batch.used);
+            appendBinaryStringInfo(ctx->out, reinterpret_cast<char *>(length), static_cast<int>(end - length));
+        }
+        appendBinaryStringInfo(ctx->out, reinterpret_cast<char *>(stream->batch.data),
+                               static_cast<int>(stream->batch.used));
+    }
+    OutputPluginWrite(ctx, last);
+    pg::reset_buffer(stream->batch, kept_bytes(stream));
+}
+
+void report_progress(LogicalDecodingContext *ctx, Stream *stream) {
+    constexpr int kChangesBetweenReports = 100;  // as pgoutput does it
+    if (pg::kPluginReportsProgress && ++stream->changes_since_progress >= kChangesBetweenReports) {
+        stream->changes_since_progress = 0;
+        pg::update_progress(ctx, false);
+    }
+}
+
+}  // namespace cdc::plugin
