@@ -1,0 +1,1 @@
+\ir orders_table.sql
