@@ -22,7 +22,7 @@ REGRESS_OPTS = --encoding=UTF8 --no-locale
 
 STD = -std=c++17
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror
-PG_CXXFLAGS = $(STD) -DCDC_VERSION='"$(EXTVERSION)"'
+PG_CXXFLAGS = $(STD) -fno-semantic-interposition -DCDC_VERSION='"$(EXTVERSION)"'
 # The module exports what the server looks up and nothing else; the list has patterns, which an exports file has not.
 SHLIB_LINK += -lstdc++ -Wl,--version-script=$(CURDIR)/src/exports.map
 

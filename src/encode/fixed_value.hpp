@@ -41,7 +41,7 @@ inline uint8_t *put_stored_timetz(uint8_t *at, uint8_t element, const char *stor
 }
 
 // Needs wire::kFixedValueRoom at `at`; `form` must be one of fixed size, names and enums excepted.
-inline uint8_t *put_fixed_value(uint8_t *at, uint8_t element, Form form, const char *stored) {
+pg_attribute_always_inline uint8_t *put_fixed_value(uint8_t *at, uint8_t element, Form form, const char *stored) {
     switch (form) {
         case Form::kBool:
             return wire::put_varint_value<wire::value::boolean>(at, element, *stored != 0 ? 1 : 0);

@@ -2,6 +2,7 @@
 #include "tuple.hpp"
 
 #include "fixed_value.hpp"
+#include "numeric.hpp"
 #include "value.hpp"
 
 #include "../wire/value.hpp"
@@ -9,6 +10,8 @@
 namespace cdc::encode {
 
 namespace {
+
+constexpr Size kShortNumeric = 126;  // room that most numbers fit in
 
 // A column that the tuple is too old to have: its value is the one that ADD COLUMN gave all rows.
 void encode_missing(Encoder &encoder, uint8_t element, const Codec &codec, TupleDesc descriptor, int index) {
@@ -69,14 +72,28 @@ void encode_tuple(Encoder &encoder, uint8_t element, const RelationLayout &layou
             at = put_fixed_value(at, element, codec.form, stored);
             continue;
         }
-        // Short text, the commonest value of all, without the way through encode_value().
-        if (codec.form == Form::kText && VARATT_IS_SHORT(stored) && !VARATT_IS_EXTERNAL(stored) && encoder.utf8) {
+        // The commonest values of variable length, without the way through encode_value().
+        if (VARATT_IS_SHORT(stored) && !VARATT_IS_EXTERNAL(stored)) {
             const Size size = VARSIZE_SHORT(stored) - VARHDRSZ_SHORT;
-            if (size <= encoder.max_value_bytes) {
+            const char *const payload = stored + VARHDRSZ_SHORT;
+            if (size > encoder.max_value_bytes) {
+                // The general way says so.
+            } else if (codec.form == Form::kText && encoder.utf8) {
                 out.advance_to(at);
                 at = out.reserve(layout.fixed_room + wire::kBytesValueRoom + size);
-                at = wire::put_bytes_value<wire::value::text>(at, element, stored + VARHDRSZ_SHORT, size);
+                at = wire::put_bytes_value<wire::value::text>(at, element, payload, size);
                 continue;
+            } else if (codec.form == Form::kNumeric) {
+                const StoredNumeric numeric = open_numeric(payload, size);
+                const Size room = numeric_text_room(numeric);
+                if (room < kShortNumeric) {
+                    out.advance_to(at);
+                    at = out.reserve(layout.fixed_room + wire::kBytesValueRoom + kShortNumeric);
+                    uint8_t *const text = at + wire::kBytesGap;
+                    const auto text_size = static_cast<Size>(put_numeric_text(text, numeric) - text);
+                    at = wire::close_bytes_value(at, element, wire::value::numeric, text_size);
+                    continue;
+                }
             }
         }
         out.advance_to(at);

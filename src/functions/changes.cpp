@@ -175,10 +175,13 @@ ArrayType *plugin_options(ArrayType *given, bool limited) {
     deconstruct_array(given, TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &count);
     bool has_batch_bytes = false;
     for (int i = 0; i < count; ++i) {
-        const char *const name = nulls[i] ? "" : TextDatumGetCString(texts[i]);
+        if (nulls[i]) {
+            return given;  // the server refuses it
+        }
         if (i % 2 != 0) {
             continue;
         }
+        const char *const name = TextDatumGetCString(texts[i]);
         if (strcmp(name, "format") == 0 || strcmp(name, "framing") == 0) {
             ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("option \"%s\" cannot be set here", name),
                     errdetail("This function decodes the records itself."),
@@ -187,7 +190,7 @@ ArrayType *plugin_options(ArrayType *given, bool limited) {
         }
         has_batch_bytes = has_batch_bytes || strcmp(name, "batch_bytes") == 0;
     }
-    if (!limited || has_batch_bytes) {
+    if (!limited || has_batch_bytes || ARR_NDIM(given) > 1) {  // the server refuses more dimensions
         return given;
     }
     // The server counts messages towards upto_nchanges: make each record one.

@@ -3,7 +3,6 @@
 #include "stream.hpp"
 
 #include "../pg/boundary.hpp"
-#include "../pg/compat.hpp"
 #include "../wire/records.hpp"
 
 namespace {
@@ -106,7 +105,7 @@ extern "C" void commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogR
             wire::write_commit(stream->batch, record);
             send_batch(ctx, stream, true);
         }
-        pg::update_progress(ctx, !sent);
+        report_transaction_end(ctx, stream, sent);
     });
 }
 

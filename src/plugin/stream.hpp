@@ -32,6 +32,7 @@ struct Stream {
     OpenTransaction transaction;
     FullTransactionId last_xid;   // to widen 32-bit ids by
     int changes_since_progress;
+    TimestampTz last_progress;    // commit time of the transaction whose end was reported last
 };
 
 // Makes the stream of a decoding context, in that context's memory.
@@ -57,5 +58,8 @@ void send_batch(LogicalDecodingContext *ctx, Stream *stream, bool last);
 
 // To be called for each decoded change, written or not.
 void report_progress(LogicalDecodingContext *ctx, Stream *stream);
+
+// To be called at the end of each transaction; `sent` is false for one that was skipped.
+void report_transaction_end(LogicalDecodingContext *ctx, Stream *stream, bool sent);
 
 }  // namespace cdc::plugin

@@ -7,19 +7,22 @@ namespace cdc::wire {
 
 namespace {
 
-// "0000" to "9999", so that a digit costs one copy.
-struct FourDigits {
-    char text[10000][4];
-    constexpr FourDigits() : text() {
-        for (int i = 0; i < 10000; ++i) {
-            text[i][0] = static_cast<char>('0' + i / 1000);
-            text[i][1] = static_cast<char>('0' + i / 100 % 10);
-            text[i][2] = static_cast<char>('0' + i / 10 % 10);
-            text[i][3] = static_cast<char>('0' + i % 10);
+// "00" to "99". A table for four digits at once would take 40 kB and push other data out of the nearest cache.
+struct TwoDigits {
+    char text[100][2];
+    constexpr TwoDigits() : text() {
+        for (int i = 0; i < 100; ++i) {
+            text[i][0] = static_cast<char>('0' + i / 10);
+            text[i][1] = static_cast<char>('0' + i % 10);
         }
     }
 };
-constexpr FourDigits kFourDigits;
+constexpr TwoDigits kTwoDigits;
+
+inline void put_four(uint8_t *at, unsigned digit) {
+    memcpy(at, kTwoDigits.text[digit / 100], 2);
+    memcpy(at + 2, kTwoDigits.text[digit % 100], 2);
+}
 
 inline unsigned load_digit(const DecimalDigits &number, int32_t index) {
     if (index < 0 || index >= number.count) {
@@ -33,7 +36,9 @@ inline unsigned load_digit(const DecimalDigits &number, int32_t index) {
 // The leading group, without zeros in front.
 inline uint8_t *put_leading(uint8_t *at, unsigned digit) {
     const int skip = digit >= 1000 ? 0 : digit >= 100 ? 1 : digit >= 10 ? 2 : 3;
-    memcpy(at, kFourDigits.text[digit] + skip, static_cast<size_t>(4 - skip));
+    uint8_t four[8] = {};
+    put_four(four, digit);
+    memcpy(at, four + skip, 4);  // some of it scratch, which what follows overwrites
     return at + 4 - skip;
 }
 
@@ -50,7 +55,7 @@ uint8_t *put_decimal_text(uint8_t *at, const DecimalDigits &number) {
     } else {
         at = put_leading(at, load_digit(number, 0));
         for (index = 1; index <= number.weight; ++index) {
-            memcpy(at, kFourDigits.text[load_digit(number, index)], 4);
+            put_four(at, load_digit(number, index));
             at += 4;
         }
     }
@@ -58,7 +63,7 @@ uint8_t *put_decimal_text(uint8_t *at, const DecimalDigits &number) {
         *at++ = '.';
         uint8_t *const end = at + number.display_scale;
         for (; at < end; ++index, at += 4) {
-            memcpy(at, kFourDigits.text[load_digit(number, index)], 4);
+            put_four(at, load_digit(number, index));
         }
         at = end;  // the last group may be longer than the scale
     }

@@ -3,6 +3,7 @@
 // byte after its last one.
 #pragma once
 
+#include "copy.hpp"
 #include "schema.hpp"
 #include "varint.hpp"
 #include "writer.hpp"
@@ -108,7 +109,7 @@ inline uint8_t *put_bytes_value(uint8_t *at, uint8_t element, const void *bytes,
         at[1] = static_cast<uint8_t>(size + 2);
         at[2] = static_cast<uint8_t>(tag(field, kBytes));
         at[3] = static_cast<uint8_t>(size);
-        memcpy(at + 4, bytes, size);
+        copy_bytes(at + 4, bytes, size);
         return at + 4 + size;
     }
     at = put_bytes_head(at, element, field, size);
