@@ -36,9 +36,9 @@ enum class Form : uint8_t {
 struct Codec {
     Form form;
     bool by_value;
-    uint8_t align;  // bytes
-    int16 length;   // typlen: -1 for varlena, -2 for C strings
-    Oid type;       // the type itself; for a domain, its base type
+    uint8_t align;         // bytes
+    int16 length;          // typlen: -1 for varlena, -2 for C strings
+    Oid type;              // the type itself; for a domain, its base type
     FmgrInfo *output;      // for kOther
     const Codec *element;  // for kArray
 };

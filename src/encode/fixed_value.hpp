@@ -12,8 +12,8 @@ namespace cdc::encode {
 template <uint32_t field>
 inline uint8_t *put_timestamp(uint8_t *at, uint8_t element, int64 micros) {
     if (unlikely(TIMESTAMP_NOT_FINITE(micros))) {
-        return wire::put_infinity(
-            at, element, TIMESTAMP_IS_NOEND(micros) ? wire::Infinity::kPositive : wire::Infinity::kNegative);
+        return wire::put_infinity(at, element,
+                                  TIMESTAMP_IS_NOEND(micros) ? wire::Infinity::kPositive : wire::Infinity::kNegative);
     }
     return wire::put_fixed64_value<field>(at, element, static_cast<uint64>(micros));
 }

@@ -100,7 +100,7 @@ inline uint8_t *put_escaped(uint8_t *at, uint8 c) {
 // The place to write travels through the functions in a register; nullptr means that the limit is reached. Each
 // function is entered and left with kSlack bytes reserved, which is more than what stands between two values takes.
 class Writer {
-   public:
+ public:
     static constexpr Size kSlack = 64;
 
     Writer(wire::Buffer &out, Size limit) : out_(out), limit_(limit) {}
@@ -113,7 +113,7 @@ class Writer {
         return array(at, container, count);
     }
 
-   private:
+ private:
     uint8_t *array(uint8_t *at, const JsonbContainer *array, uint32 count) {
         const bool scalar = JsonContainerIsScalar(array);
         const char *const data = reinterpret_cast<const char *>(&array->children[count]);
@@ -251,8 +251,8 @@ class Writer {
 }  // namespace
 
 bool put_jsonb_text(wire::Buffer &out, const char *root, Size limit) {
-    uint8_t *const end = Writer(out, limit).container(out.reserve(Writer::kSlack),
-                                                      reinterpret_cast<const JsonbContainer *>(root));
+    uint8_t *const end =
+        Writer(out, limit).container(out.reserve(Writer::kSlack), reinterpret_cast<const JsonbContainer *>(root));
     if (end == nullptr) {
         return false;
     }

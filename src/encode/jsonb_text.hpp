@@ -6,8 +6,8 @@
 
 namespace cdc::encode {
 
-// Writes the text of the jsonb whose root container is at `root`, aligned to 4 bytes. False, with a part written, if the
-// text would make the buffer longer than `limit`.
+// Writes the text of the jsonb whose root container is at `root`, aligned to 4 bytes. False, with a part written, if
+// the text would make the buffer longer than `limit`.
 bool put_jsonb_text(wire::Buffer &out, const char *root, Size limit);
 
 }  // namespace cdc::encode

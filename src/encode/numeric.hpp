@@ -23,9 +23,7 @@ inline StoredNumeric open_numeric(const char *payload, Size size) {
     const uint16 flags = header & kSignMask;
     if (flags == kSpecial) {
         const uint16 special = header & kSpecialMask;
-        numeric.word = special == kPositiveInfinity   ? "Infinity"
-                       : special == kNegativeInfinity ? "-Infinity"
-                                                      : "NaN";
+        numeric.word = special == kPositiveInfinity ? "Infinity" : special == kNegativeInfinity ? "-Infinity" : "NaN";
         return numeric;
     }
     Size head = sizeof(uint16);
@@ -47,8 +45,7 @@ inline StoredNumeric open_numeric(const char *payload, Size size) {
 }
 
 inline Size numeric_text_room(const StoredNumeric &numeric) {
-    return numeric.word != nullptr ? 16
-                                   : wire::decimal_text_room(numeric.digits.weight, numeric.digits.display_scale);
+    return numeric.word != nullptr ? 16 : wire::decimal_text_room(numeric.digits.weight, numeric.digits.display_scale);
 }
 
 inline uint8_t *put_numeric_text(uint8_t *at, const StoredNumeric &numeric) {

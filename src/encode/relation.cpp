@@ -66,9 +66,9 @@ void write_column(wire::Buffer &out, const FormData_pg_attribute *attribute, con
         column.type_name = pg::name_to_utf8(NameStr(type->typname));
         ReleaseSysCache(tuple);
     }
-    column.type_sql = pg::name_to_utf8(format_type_extended(
-        attribute->atttypid, attribute->atttypmod,
-        FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_ALLOW_INVALID | FORMAT_TYPE_FORCE_QUALIFY));
+    column.type_sql = pg::name_to_utf8(
+        format_type_extended(attribute->atttypid, attribute->atttypmod,
+                             FORMAT_TYPE_TYPEMOD_GIVEN | FORMAT_TYPE_ALLOW_INVALID | FORMAT_TYPE_FORCE_QUALIFY));
     column.base_type_oid = described.codec.type == attribute->atttypid ? InvalidOid : described.codec.type;
     column.nullable = !attribute->attnotnull;
     column.generated =

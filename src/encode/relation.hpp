@@ -24,8 +24,8 @@ struct RelationLayout {
     std::string_view message;  // the Relation message
 };
 
-// Looks everything up in the catalogs, under the current snapshot. All of it is allocated in `context`. Identity columns
-// are copied here and now, because the relation cache may rebuild its own lists in the middle of a callback.
+// Looks everything up in the catalogs, under the current snapshot. All of it is allocated in `context`. Identity
+// columns are copied here and now, because the relation cache may rebuild its own lists in the middle of a callback.
 RelationLayout *describe_relation(Relation relation, MemoryContext context);
 
 }  // namespace cdc::encode

@@ -7,8 +7,8 @@ namespace cdc::encode {
 
 void pin_settings() {
     static constexpr const char *kSettings[][2] = {
-        {"datestyle", "ISO, YMD"}, {"intervalstyle", "postgres"}, {"timezone", "UTC"},
-        {"extra_float_digits", "1"}, {"bytea_output", "hex"},     {"lc_monetary", "C"},
+        {"datestyle", "ISO, YMD"},     {"intervalstyle", "postgres"},    {"timezone", "UTC"},
+        {"extra_float_digits", "1"},   {"bytea_output", "hex"},          {"lc_monetary", "C"},
         {"search_path", "pg_catalog"}, {"quote_all_identifiers", "off"},
     };
     for (const auto &setting : kSettings) {

@@ -21,7 +21,7 @@ void encode_missing(Encoder &encoder, uint8_t element, const Codec &codec, Tuple
         uint8_t *at = encoder.out->reserve(wire::kFixedValueRoom);
         encoder.out->advance_to(wire::put_absent(at, element, wire::Absent::kNull));
     } else if (codec.by_value) {
-        char stored[sizeof(Datum)];
+        alignas(Datum) char stored[sizeof(Datum)];
         store_att_byval(stored, datum, codec.length);
         encode_value(encoder, element, codec, stored);
     } else {
@@ -48,8 +48,7 @@ void encode_tuple(Encoder &encoder, uint8_t element, const RelationLayout &layou
         if (nulls != nullptr && att_isnull(i, nulls)) {
             if (attribute.sent) {
                 const bool unknown = key_only && !attribute.in_identity;
-                at = wire::put_absent(at, element,
-                                      unknown ? wire::Absent::kNotInReplicaIdentity : wire::Absent::kNull);
+                at = wire::put_absent(at, element, unknown ? wire::Absent::kNotInReplicaIdentity : wire::Absent::kNull);
             }
             continue;
         }

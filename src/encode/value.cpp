@@ -179,14 +179,13 @@ bool encode_array(Encoder &encoder, uint8_t element, const Codec &codec, const P
             return false;
         }
         if (nulls != nullptr && (nulls[i >> 3] & (1 << (i & 7))) == 0) {
-            out.advance_to(
-                wire::put_absent(out.reserve(wire::kFixedValueRoom), kElement, wire::Absent::kNull));
+            out.advance_to(wire::put_absent(out.reserve(wire::kFixedValueRoom), kElement, wire::Absent::kNull));
             continue;
         }
         if (inner.length == -1) {
-            at = reinterpret_cast<const char *>(
-                VARATT_NOT_PAD_BYTE(at) ? reinterpret_cast<uintptr_t>(at)
-                                        : TYPEALIGN(inner.align, reinterpret_cast<uintptr_t>(at)));
+            at = reinterpret_cast<const char *>(VARATT_NOT_PAD_BYTE(at)
+                                                    ? reinterpret_cast<uintptr_t>(at)
+                                                    : TYPEALIGN(inner.align, reinterpret_cast<uintptr_t>(at)));
         } else {
             at = reinterpret_cast<const char *>(TYPEALIGN(inner.align, reinterpret_cast<uintptr_t>(at)));
         }

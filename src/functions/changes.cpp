@@ -87,8 +87,8 @@ void fill_change(Decoding &decoding, const wire::RecordView &record, const wire:
     }
     text.used = 0;
     if (event.before_kind != wire::Before::kNone) {
-        wire::put_text(text, event.before_kind == wire::Before::kFull ? ",\"before_kind\":\"full\""
-                                                                      : ",\"before_kind\":\"key\"");
+        wire::put_text(
+            text, event.before_kind == wire::Before::kFull ? ",\"before_kind\":\"full\"" : ",\"before_kind\":\"key\"");
     }
     wire::render_change_notes(text, record, event, options);
     set_details(row, text);
@@ -257,8 +257,7 @@ CDC_FUNCTION(cdc_peek_changes) {
 
 CDC_FUNCTION(cdc_get_changes) {
     pg::guarded([=] {
-        show_changes(fcinfo,
-                     "SELECT data FROM pg_catalog.pg_logical_slot_get_binary_changes($1, $2, $3, VARIADIC $4)");
+        show_changes(fcinfo, "SELECT data FROM pg_catalog.pg_logical_slot_get_binary_changes($1, $2, $3, VARIADIC $4)");
     });
     return static_cast<Datum>(0);
 }

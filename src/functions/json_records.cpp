@@ -13,8 +13,8 @@ struct Definition {
 
 std::string_view find_definition(void *context, uint32_t relation_id) {
     const Oid key = relation_id;
-    const auto *const found = static_cast<Definition *>(
-        hash_search(reinterpret_cast<HTAB *>(context), &key, HASH_FIND, nullptr));
+    const auto *const found =
+        static_cast<Definition *>(hash_search(reinterpret_cast<HTAB *>(context), &key, HASH_FIND, nullptr));
     return found == nullptr ? std::string_view() : std::string_view(found->bytes, found->size);
 }
 
@@ -31,8 +31,7 @@ Definitions *make_definitions(MemoryContext context) {
     control.keysize = sizeof(Oid);
     control.entrysize = sizeof(Definition);
     control.hcxt = context;
-    definitions->by_id =
-        hash_create("cdc_plugin definitions", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    definitions->by_id = hash_create("cdc_plugin definitions", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
     definitions->context = context;
     return definitions;
 }
@@ -42,8 +41,7 @@ void remember_definition(Definitions *definitions, const wire::RecordView &recor
     auto *const bytes = static_cast<char *>(MemoryContextAlloc(definitions->context, relation.size() + 1));
     memcpy(bytes, relation.data(), relation.size());
     bool found;
-    auto *const entry =
-        static_cast<Definition *>(hash_search(definitions->by_id, &relation_id, HASH_ENTER, &found));
+    auto *const entry = static_cast<Definition *>(hash_search(definitions->by_id, &relation_id, HASH_ENTER, &found));
     if (found) {
         pfree(entry->bytes);
     }

@@ -18,8 +18,7 @@ void begin_set(FunctionCallInfo fcinfo, bool scalar) {
         elog(ERROR, "return type must be a row type");
     }
     result->returnMode = SFRM_Materialize;
-    result->setResult =
-        tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
+    result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
     result->setDesc = descriptor;
     MemoryContextSwitchTo(caller);
 }

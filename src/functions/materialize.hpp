@@ -4,8 +4,8 @@
 #include "../pg/boundary.hpp"
 #include "../pg/postgres.hpp"
 
-#define CDC_FUNCTION(name)                                  \
-    PG_FUNCTION_INFO_V1(name);                              \
+#define CDC_FUNCTION(name)     \
+    PG_FUNCTION_INFO_V1(name); \
     extern "C" PGDLLEXPORT Datum name(PG_FUNCTION_ARGS)
 
 namespace cdc::functions {

@@ -25,8 +25,8 @@ void append_names(StringInfo command, const char *entry) {
         }
         name[size] = '\0';
         if (size > 0 && strcmp(name, kPlugin) != 0) {
-            const bool plain = strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == size &&
-                               strspn(name, "0123456789") == 0;
+            const bool plain =
+                strspn(name, "abcdefghijklmnopqrstuvwxyz_0123456789") == size && strspn(name, "0123456789") == 0;
             appendStringInfo(command, "%s, ", plain ? name : quote_literal_cstr(name));
         }
     }

@@ -7,7 +7,8 @@ namespace {
 
 void grow(wire::Buffer &buffer, size_t room) {
     if (room > kMaxBuffer - buffer.used) {
-        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("change records exceed the limit of one message"),
+        ereport(ERROR, errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                errmsg("change records exceed the limit of one message"),
                 errdetail("There are %zu bytes, and %zu more are needed; the limit is %zu.", buffer.used, room,
                           static_cast<size_t>(kMaxBuffer)));
     }

@@ -20,9 +20,9 @@ bool to_utf8(const char *text, Size size, std::string_view *utf8) {
     auto *converted = static_cast<unsigned char *>(palloc(room));
     // The conversion wants its input to end with a NUL and does not write to it.
     char *source = pnstrdup(text, size);
-    const int done = pg_do_encoding_conversion_buf(conversion, encoding, PG_UTF8,
-                                                   reinterpret_cast<unsigned char *>(source), static_cast<int>(size),
-                                                   converted, static_cast<int>(room), true);
+    const int done =
+        pg_do_encoding_conversion_buf(conversion, encoding, PG_UTF8, reinterpret_cast<unsigned char *>(source),
+                                      static_cast<int>(size), converted, static_cast<int>(room), true);
     pfree(source);
     if (done != static_cast<int>(size)) {
         pfree(converted);

@@ -22,9 +22,9 @@ inline bool is_ascii(const char *text, Size size) {
     return true;
 }
 
-// The text as UTF-8, in CurrentMemoryContext or, if nothing had to be done, where it was. False if it has no UTF-8 form:
-// its bytes are wrong, or its encoding has no conversion (SQL_ASCII only passes what is UTF-8 already). Never an ERROR,
-// because that would stop a slot for ever.
+// The text as UTF-8, in CurrentMemoryContext or, if nothing had to be done, where it was. False if it has no UTF-8
+// form: its bytes are wrong, or its encoding has no conversion (SQL_ASCII only passes what is UTF-8 already). Never an
+// ERROR, because that would stop a slot for ever.
 bool to_utf8(const char *text, Size size, std::string_view *utf8);
 
 // Bytes of UTF-8 that a byte in the server's encoding can become.

@@ -55,41 +55,39 @@ Options read_options(List *given) {
     return options;
 }
 
-extern "C" void startup(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool) {
+extern "C" void startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool) {
     pg::guarded([=] {
         const MemoryContext caller = MemoryContextSwitchTo(ctx->context);
         const Options options = read_options(ctx->output_plugin_options);
         ctx->output_plugin_private = open_stream(ctx, options);
         MemoryContextSwitchTo(caller);
-        opt->output_type =
-            options.format == Format::kJson ? OUTPUT_PLUGIN_TEXTUAL_OUTPUT : OUTPUT_PLUGIN_BINARY_OUTPUT;
+        opt->output_type = options.format == Format::kJson ? OUTPUT_PLUGIN_TEXTUAL_OUTPUT : OUTPUT_PLUGIN_BINARY_OUTPUT;
         opt->receive_rewrites = false;
     });
 }
 
-extern "C" void begin(LogicalDecodingContext *ctx, ReorderBufferTXN *txn) {
+extern "C" void begin_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn) {
     pg::guarded([=] { begin_transaction(stream_of(ctx), txn); });
 }
 
-extern "C" void change(LogicalDecodingContext *ctx, ReorderBufferTXN *, Relation relation,
-                       ReorderBufferChange *decoded) {
+extern "C" void change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *, Relation relation,
+                          ReorderBufferChange *decoded) {
     pg::guarded([=] { write_change(ctx, stream_of(ctx), relation, decoded); });
 }
 
-extern "C" void truncate(LogicalDecodingContext *ctx, ReorderBufferTXN *, int count, Relation relations[],
-                         ReorderBufferChange *decoded) {
+extern "C" void truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *, int count, Relation relations[],
+                            ReorderBufferChange *decoded) {
     pg::guarded([=] { write_truncate(ctx, stream_of(ctx), count, relations, decoded); });
 }
 
-extern "C" void message(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn, bool transactional,
-                        const char *prefix, Size size, const char *content) {
+extern "C" void message_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn, bool transactional,
+                           const char *prefix, Size size, const char *content) {
     pg::guarded([=] {
-        write_message(ctx, stream_of(ctx), transactional ? txn : nullptr, lsn, prefix,
-                      std::string_view(content, size));
+        write_message(ctx, stream_of(ctx), transactional ? txn : nullptr, lsn, prefix, std::string_view(content, size));
     });
 }
 
-extern "C" void commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn) {
+extern "C" void commit_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn) {
     pg::guarded([=] {
         Stream *const stream = stream_of(ctx);
         const OpenTransaction &transaction = stream->transaction;
@@ -114,12 +112,12 @@ extern "C" void commit(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogR
 extern "C" PGDLLEXPORT void _PG_output_plugin_init(OutputPluginCallbacks *callbacks);
 
 extern "C" void _PG_output_plugin_init(OutputPluginCallbacks *callbacks) {
-    callbacks->startup_cb = startup;
-    callbacks->begin_cb = begin;
-    callbacks->change_cb = change;
-    callbacks->truncate_cb = truncate;
-    callbacks->message_cb = message;
-    callbacks->commit_cb = commit;
+    callbacks->startup_cb = startup_cb;
+    callbacks->begin_cb = begin_cb;
+    callbacks->change_cb = change_cb;
+    callbacks->truncate_cb = truncate_cb;
+    callbacks->message_cb = message_cb;
+    callbacks->commit_cb = commit_cb;
     // No shutdown_cb: all there is lives in the decoding context.
     // No filter_by_origin_cb: see origin_selected().
     // The callbacks of in-progress streaming and two-phase commit belong here.

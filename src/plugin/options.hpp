@@ -24,9 +24,9 @@ struct Options {
     Format format = Format::kProtobuf;
     Framing framing = Framing::kNone;
     int64_t batch_bytes = kDefaultBatchBytes;
-    std::string_view tables;            // empty: all
-    std::string_view exclude_tables;    // empty: none
-    uint8_t actions = kAllActions;      // of Action
+    std::string_view tables;          // empty: all
+    std::string_view exclude_tables;  // empty: none
+    uint8_t actions = kAllActions;    // of Action
     bool messages = true;
     std::string_view message_prefixes;  // empty: all
     bool any_origin = true;

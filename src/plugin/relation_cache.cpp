@@ -44,8 +44,7 @@ extern "C" void relation_changed(Datum, Oid relation_id) {
         mark_all(active);
         return;
     }
-    auto *const entry =
-        static_cast<CachedRelation *>(hash_search(active->by_id, &relation_id, HASH_FIND, nullptr));
+    auto *const entry = static_cast<CachedRelation *>(hash_search(active->by_id, &relation_id, HASH_FIND, nullptr));
     if (entry != nullptr) {
         mark(active, entry);
     }

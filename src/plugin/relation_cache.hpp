@@ -15,11 +15,11 @@ namespace cdc::plugin {
 struct CachedRelation {
     Oid relation_id;  // hash key
     bool valid;
-    bool selected;               // by the options; if not, there is no layout
-    bool sent;                   // the stream has its present definition
-    uint64 fingerprint;          // of the definition that was sent last
-    Size change_bytes;           // size of its last change, as a guess for the next
-    MemoryContext context;       // holds layout
+    bool selected;          // by the options; if not, there is no layout
+    bool sent;              // the stream has its present definition
+    uint64 fingerprint;     // of the definition that was sent last
+    Size change_bytes;      // size of its last change, as a guess for the next
+    MemoryContext context;  // holds layout
     encode::RelationLayout *layout;
 };
 

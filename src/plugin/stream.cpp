@@ -161,8 +161,8 @@ void report_progress(LogicalDecodingContext *ctx, Stream *stream) {
 }
 
 void report_transaction_end(LogicalDecodingContext *ctx, Stream *stream, bool sent) {
-    // Behind a transaction that was sent, the server only takes a sample of the lag, at most one a second, yet reads the
-    // clock each time. Commit times are a clock that costs nothing.
+    // Behind a transaction that was sent, the server only takes a sample of the lag, at most one a second, yet reads
+    // the clock each time. Commit times are a clock that costs nothing.
     const int64 distance = stream->transaction.commit_time - stream->last_progress;
     if (!sent || distance >= USECS_PER_SEC || distance <= -USECS_PER_SEC) {
         stream->last_progress = stream->transaction.commit_time;

@@ -30,9 +30,9 @@ struct Stream {
     encode::Encoder encoder;
     RelationCache *relations;
     OpenTransaction transaction;
-    FullTransactionId last_xid;   // to widen 32-bit ids by
+    FullTransactionId last_xid;  // to widen 32-bit ids by
     int changes_since_progress;
-    TimestampTz last_progress;    // commit time of the transaction whose end was reported last
+    TimestampTz last_progress;  // commit time of the transaction whose end was reported last
 };
 
 // Makes the stream of a decoding context, in that context's memory.

@@ -46,19 +46,23 @@ bool needs_escape(uint8_t c, bool ascii_only) {
 
 // A recursive-descent parser with its recursion unrolled: one bit for each open bracket.
 class Checker {
-   public:
+ public:
     Checker(std::string_view text, bool unicode_escapes_ok) : text_(text), unicode_escapes_ok_(unicode_escapes_ok) {}
 
     JsonCheck check() {
         if (!document()) {
-            return JsonCheck::kInvalid;
+            return too_deep_ ? JsonCheck::kJsonOnly : JsonCheck::kInvalid;
         }
         return jsonb_ ? JsonCheck::kJsonb : JsonCheck::kJsonOnly;
     }
 
-   private:
-    static constexpr size_t kMaxDepth = 6400;  // as deep as PostgreSQL's own parser goes by default, about
+ private:
+    static constexpr size_t kMaxDepth = 6400;  // PostgreSQL has no fixed limit: how deep it goes is up to its stack
     static constexpr size_t kJsonbDepth = 500;
+    // numeric has 131072 digits in front of the point and 16383 behind it. These leave room for an exponent of three
+    // digits, which is the longest that passes.
+    static constexpr size_t kJsonbWholeDigits = 130000;
+    static constexpr size_t kJsonbFractionDigits = 15000;
 
     bool document() {
         for (;;) {
@@ -110,6 +114,7 @@ class Checker {
 
     bool open(bool object) {
         if (depth_ == kMaxDepth) {
+            too_deep_ = true;
             return false;
         }
         const auto bit = static_cast<uint8_t>(1U << (depth_ & 7));
@@ -181,11 +186,19 @@ class Checker {
 
     bool number() {
         take('-');
-        if (!take('0') && digits() == 0) {
-            return false;
+        if (!take('0')) {
+            const size_t length = digits();
+            if (length == 0) {
+                return false;
+            }
+            jsonb_ = jsonb_ && length <= kJsonbWholeDigits;
         }
-        if (take('.') && digits() == 0) {
-            return false;
+        if (take('.')) {
+            const size_t length = digits();
+            if (length == 0) {
+                return false;
+            }
+            jsonb_ = jsonb_ && length <= kJsonbFractionDigits;
         }
         if (take('e') || take('E')) {
             if (!take('+')) {
@@ -248,6 +261,7 @@ class Checker {
     size_t at_ = 0;
     size_t depth_ = 0;
     bool jsonb_ = true;
+    bool too_deep_ = false;
     bool unicode_escapes_ok_;
     uint8_t objects_[kMaxDepth / 8 + 1] = {};
 };

@@ -15,7 +15,8 @@ void put_json_string(Buffer &out, std::string_view text, bool ascii_only);
 enum class JsonCheck {
     kInvalid,   // not JSON
     kJsonb,     // JSON that jsonb can hold as well
-    kJsonOnly,  // JSON that jsonb refuses or may refuse: NUL or lone surrogates in a string, huge exponents, deep nests
+    kJsonOnly,  // JSON that jsonb refuses or may refuse: NUL or lone surrogates in a string, huge numbers, deep nests;
+                // and what is nested too deep to be checked to its end
 };
 
 // `unicode_escapes_ok`: whether jsonb can hold any \u escape; not so in databases of another encoding than UTF-8.

@@ -17,7 +17,7 @@ struct DecimalDigits {
 
 // Bytes that the text takes at most (a few more are scratch).
 constexpr size_t decimal_text_room(int32_t weight, int32_t display_scale) {
-    return static_cast<size_t>((weight < 0 ? 1 : (weight + 1) * 4) + display_scale + 12);
+    return static_cast<size_t>(weight < 0 ? 1 : weight + 1) * 4 + static_cast<size_t>(display_scale) + 12;
 }
 
 // Writes the text as numeric_out does (no exponent, scale as stored); returns the byte after it.

@@ -28,7 +28,7 @@ struct Field {
 };
 
 class Reader {
-   public:
+ public:
     Reader() = default;
 
     // Reads `bytes`, a part of an input that starts at `input`; errors count from there and land in `error`.
@@ -50,7 +50,7 @@ class Reader {
 
     Error &error() const { return *error_; }
 
-   private:
+ private:
     bool read_varint(uint64_t &number);
 
     const char *at_ = nullptr;

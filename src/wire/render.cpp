@@ -36,7 +36,7 @@ void put_commit_time(Buffer &out, int64_t micros) {
 // Walks the columns of a Relation message in step with a list of values. The message may lie outside of the input at
 // hand, so what is wrong with it is not an error of that input: its columns end there.
 class ColumnNames {
-   public:
+ public:
     explicit ColumnNames(std::string_view relation)
         : known_(!relation.empty()), fields_(relation, relation.data(), error_) {}
     ColumnNames(const ColumnNames &) = delete;
@@ -65,7 +65,7 @@ class ColumnNames {
         return false;
     }
 
-   private:
+ private:
     bool known_;
     Error error_;
     Reader fields_;
@@ -337,8 +337,7 @@ void render_column(Buffer &out, const Reader &relation, const Field &column, Ren
                 break;
             case column::type_modifier:
                 member("type_modifier");
-                out.advance_to(
-                    put_integer_text(out.reserve(24), unzigzag(expect_number(fields, field, kVarint))));
+                out.advance_to(put_integer_text(out.reserve(24), unzigzag(expect_number(fields, field, kVarint))));
                 break;
             case column::type_sql:
                 member("type");

@@ -33,8 +33,8 @@ struct Transaction {
 
 // One Record, opened: the field of its oneof that is set.
 struct RecordView {
-    uint32_t kind = 0;  // a number of namespace record
-    Reader body;        // its message, to be read
+    uint32_t kind = 0;       // a number of namespace record
+    Reader body;             // its message, to be read
     std::string_view bytes;  // its message, as it is
 };
 
