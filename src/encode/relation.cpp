@@ -48,6 +48,11 @@ void find_primary_key(Relation relation, uint32 *positions) {
     ReleaseSysCache(tuple);
 }
 
+bool is_costly(const Codec &codec) {
+    return codec.length == -1 &&
+           (codec.form == Form::kJsonb || codec.form == Form::kArray || codec.form == Form::kOther);
+}
+
 std::string_view schema_name(Oid schema) {
     const char *const name = get_namespace_name(schema);
     return name == nullptr ? std::string_view() : pg::name_to_utf8(name);
@@ -114,6 +119,9 @@ RelationLayout *describe_relation(Relation relation, MemoryContext context) {
         described.sent = true;
         described.in_identity = full || bms_is_member(attribute->attnum - FirstLowInvalidHeapAttributeNumber, identity);
         described.codec = make_codec(attribute->atttypid, context);
+        if (is_costly(described.codec)) {
+            described.memo = static_cast<Memo *>(MemoryContextAllocZero(context, sizeof(Memo)));
+        }
         write_column(message, attribute, described, primary_key[i]);
     }
     layout->fingerprint = wire::write_relation_fingerprint(message, 0);

@@ -8,11 +8,22 @@
 
 namespace cdc::encode {
 
+// A costly value that was encoded for the change at hand. An update mostly leaves it as it was, and then the new row's
+// is a copy of the old row's.
+struct Memo {
+    uint64 change;  // number of the change
+    const char *stored;
+    Size stored_size;
+    Size element_at;  // offset in the buffer
+    Size element_size;
+};
+
 // One attribute of the tuple descriptor, dropped ones included, because tuples still have a place for them.
 struct Attribute {
     Codec codec;
     bool sent;         // rows have a value for it
     bool in_identity;  // part of the replica identity
+    Memo *memo;        // if values are costly to encode, else nullptr
 };
 
 struct RelationLayout {

@@ -29,6 +29,24 @@ void encode_missing(Encoder &encoder, uint8_t element, const Codec &codec, Tuple
     }
 }
 
+// A value that is the same in the old and in the new row is encoded once. Equal stored bytes mean an equal value; the
+// reverse does not matter.
+void encode_costly(Encoder &encoder, uint8_t element, const Codec &codec, const char *stored, Memo &memo) {
+    wire::Buffer &out = *encoder.out;
+    const Size stored_size = VARSIZE_ANY(stored);
+    if (memo.change == encoder.change && memo.stored_size == stored_size &&
+        memcmp(memo.stored, stored, stored_size) == 0) {
+        uint8_t *const at = out.reserve(memo.element_size);
+        memcpy(at, out.data + memo.element_at, memo.element_size);
+        *at = element;
+        out.used += memo.element_size;
+        return;
+    }
+    const Size start = out.used;
+    encode_value(encoder, element, codec, stored);
+    memo = Memo{encoder.change, stored, stored_size, start, out.used - start};
+}
+
 }  // namespace
 
 void encode_tuple(Encoder &encoder, uint8_t element, const RelationLayout &layout, TupleDesc descriptor,
@@ -96,7 +114,11 @@ void encode_tuple(Encoder &encoder, uint8_t element, const RelationLayout &layou
             }
         }
         out.advance_to(at);
-        encode_value(encoder, element, codec, stored);
+        if (attribute.memo != nullptr) {
+            encode_costly(encoder, element, codec, stored, *attribute.memo);
+        } else {
+            encode_value(encoder, element, codec, stored);
+        }
         at = out.reserve(layout.fixed_room);
     }
     out.advance_to(at);

@@ -71,7 +71,7 @@ void encode_change(Stream *stream, const CachedRelation *cached, Relation relati
     }
     out.advance_to(at);
 
-    encode::begin_values(encoder);
+    encode::begin_change(encoder);
     RowLists lists{out.used, out.used};
     if (old_tuple != nullptr) {
         encode::encode_tuple(encoder, kBeforeElement, layout, descriptor, old_tuple, before == wire::Before::kKey);
