@@ -105,7 +105,8 @@ CREATE FUNCTION cdc.preflight(OUT item text, OUT status text, OUT finding text, 
                       CASE relreplident
                            WHEN 'n' THEN 'its replica identity is NOTHING'
                            WHEN 'i' THEN 'the index of its replica identity is gone'
-                           ELSE 'it has no primary key' END),
+                           ELSE CASE WHEN EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary)
+                                     THEN 'its primary key is deferrable' ELSE 'it has no primary key' END END),
                format('ALTER TABLE %I.%I REPLICA IDENTITY FULL;', nspname, relname)
         FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
         WHERE relkind = 'r' AND relpersistence = 'p'
@@ -114,7 +115,7 @@ CREATE FUNCTION cdc.preflight(OUT item text, OUT status text, OUT finding text, 
                    WHEN 'f' THEN false
                    WHEN 'n' THEN true
                    WHEN 'i' THEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisreplident)
-                   ELSE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary AND indisvalid) END
+                   ELSE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary AND indisvalid AND indimmediate) END
     $$;
 COMMENT ON FUNCTION cdc.preflight() IS 'what stands in the way of change data capture on this server and in this database';
 

@@ -58,8 +58,18 @@ std::string_view schema_name(Oid schema) {
     return name == nullptr ? std::string_view() : pg::name_to_utf8(name);
 }
 
-void write_column(wire::Buffer &out, const FormData_pg_attribute *attribute, const Attribute &described,
-                  uint32 primary_key_position) {
+void add_name_source(RelationLayout *layout, int cache_id, Oid oid) {
+    const uint32 hash = GetSysCacheHashValue1(cache_id, ObjectIdGetDatum(oid));
+    for (int i = 0; i < layout->name_source_count; ++i) {
+        if (layout->name_sources[i].cache_id == cache_id && layout->name_sources[i].hash == hash) {
+            return;
+        }
+    }
+    layout->name_sources[layout->name_source_count++] = NameSource{cache_id, hash};
+}
+
+void write_column(RelationLayout *layout, wire::Buffer &out, const FormData_pg_attribute *attribute,
+                  const Attribute &described, uint32 primary_key_position) {
     wire::ColumnRecord column{};
     column.name = pg::name_to_utf8(NameStr(attribute->attname));
     column.type_oid = attribute->atttypid;
@@ -67,6 +77,8 @@ void write_column(wire::Buffer &out, const FormData_pg_attribute *attribute, con
     const HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(attribute->atttypid));
     if (HeapTupleIsValid(tuple)) {
         const auto *const type = reinterpret_cast<Form_pg_type>(GETSTRUCT(tuple));
+        add_name_source(layout, TYPEOID, attribute->atttypid);
+        add_name_source(layout, NAMESPACEOID, type->typnamespace);
         column.type_schema = schema_name(type->typnamespace);
         column.type_name = pg::name_to_utf8(NameStr(type->typname));
         ReleaseSysCache(tuple);
@@ -96,6 +108,8 @@ RelationLayout *describe_relation(Relation relation, MemoryContext context) {
     layout->identity = replica_identity(relation);
     layout->attribute_count = descriptor->natts;
     layout->attributes = static_cast<Attribute *>(MemoryContextAllocZero(context, (count + 1) * sizeof(Attribute)));
+    layout->name_sources = static_cast<NameSource *>(MemoryContextAlloc(context, (2 * count + 1) * sizeof(NameSource)));
+    add_name_source(layout, NAMESPACEOID, RelationGetNamespace(relation));
     layout->fixed_room = (count + 1) * wire::kFixedValueRoom;
 
     auto *const primary_key = static_cast<uint32 *>(palloc0((count + 1) * sizeof(uint32)));
@@ -122,7 +136,7 @@ RelationLayout *describe_relation(Relation relation, MemoryContext context) {
         if (is_costly(described.codec)) {
             described.memo = static_cast<Memo *>(MemoryContextAllocZero(context, sizeof(Memo)));
         }
-        write_column(message, attribute, described, primary_key[i]);
+        write_column(layout, message, attribute, described, primary_key[i]);
     }
     layout->fingerprint = wire::write_relation_fingerprint(message, 0);
 

@@ -26,6 +26,12 @@ struct Attribute {
     Memo *memo;        // if values are costly to encode, else nullptr
 };
 
+// A catalog row that a definition has a name from, as invalidation messages tell of it.
+struct NameSource {
+    int cache_id;  // TYPEOID or NAMESPACEOID
+    uint32 hash;   // of its key in that system cache
+};
+
 struct RelationLayout {
     wire::ReplicaIdentity identity;
     int attribute_count;
@@ -33,6 +39,8 @@ struct RelationLayout {
     Size fixed_room;           // bytes that a row of values of fixed size takes at most
     uint64 fingerprint;        // of message
     std::string_view message;  // the Relation message
+    int name_source_count;
+    NameSource *name_sources;
 };
 
 // Looks everything up in the catalogs, under the current snapshot. All of it is allocated in `context`. Identity

@@ -139,6 +139,7 @@ bool encode_element(Encoder &encoder, uint8_t element, const Codec &codec, const
 }
 
 bool encode_array(Encoder &encoder, uint8_t element, const Codec &codec, const Payload &payload) {
+    check_stack_depth();  // domains over arrays nest
     AlignedCopy copy;
     const auto *const array = reinterpret_cast<const ArrayType *>(aligned_varlena(payload, copy));
     const Codec &inner = *codec.element;

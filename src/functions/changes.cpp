@@ -3,6 +3,7 @@
 #include "json_records.hpp"
 #include "materialize.hpp"
 
+#include "../pg/compat.hpp"
 #include "../pg/text.hpp"
 
 namespace {
@@ -18,6 +19,7 @@ struct Decoding {
     MemoryContext row;  // reset behind each event
     functions::Definitions *definitions;
     wire::Transaction transaction;
+    XLogRecPtr end;  // behind the last transaction or message
     wire::Buffer text;
 };
 
@@ -67,7 +69,7 @@ void set_details(Row &row, wire::Buffer &text) {
 }
 
 void fill_change(Decoding &decoding, const wire::RecordView &record, const wire::EventView &event, Row &row) {
-    const wire::RenderOptions options = functions::render_options();
+    const wire::RenderOptions options = pg::render_options();
     wire::Buffer &text = decoding.text;
     if (!event.relation.empty()) {
         row.set(kRelation, CStringGetTextDatum(quoted_name(event.relation)));
@@ -109,7 +111,7 @@ void fill_message(Decoding &decoding, const wire::EventView &event, Row &row) {
     wire::put_text(text, event.transactional ? ",\"transactional\":true" : ",\"transactional\":false");
     wire::put_text(text, ",\"lsn\":");
     wire::put_lsn(text, event.lsn);
-    wire::render_message_members(text, event, functions::render_options());
+    wire::render_message_members(text, event, pg::render_options());
     set_details(row, text);
 }
 
@@ -134,6 +136,9 @@ void add_event(Decoding &decoding, const wire::RecordView &record) {
         fill_truncate(decoding, record, event, row);
     } else {
         fill_message(decoding, event, row);
+        if (!event.transactional) {
+            decoding.end = event.lsn + 1;  // anywhere in the message's WAL record
+        }
     }
     if (!record.body.error()) {
         tuplestore_putvalues(decoding.result->setResult, decoding.result->setDesc, row.values, row.nulls);
@@ -147,8 +152,11 @@ void add_batch(Decoding &decoding, std::string_view batch) {
     while (wire::next_record(reader, record)) {
         CHECK_FOR_INTERRUPTS();
         switch (record.kind) {
-            case wire::record::begin:
             case wire::record::commit:
+                decoding.end = wire::commit_end(record);
+                wire::follow_transaction(record, decoding.transaction);
+                break;
+            case wire::record::begin:
                 wire::follow_transaction(record, decoding.transaction);
                 break;
             case wire::record::relation:
@@ -201,7 +209,63 @@ ArrayType *plugin_options(ArrayType *given, bool limited) {
     return construct_array(more, count + 2, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
-void show_changes(FunctionCallInfo fcinfo, const char *query) {
+// A slot of another plugin would give bytes that are no batches; get_changes() would take them away on top of that.
+void check_plugin(Name slot) {
+    Oid types[] = {NAMEOID};
+    Datum values[] = {NameGetDatum(slot)};
+    SPI_execute_with_args("SELECT plugin FROM pg_catalog.pg_replication_slots WHERE slot_name = $1", 1, types, values,
+                          nullptr, true, 1);
+    if (SPI_processed == 1) {
+        const char *const plugin = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+        if (plugin != nullptr && strcmp(plugin, "cdc_plugin") != 0) {
+            ereport(ERROR, errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("replication slot \"%s\" does not belong to cdc_plugin", NameStr(*slot)),
+                    errdetail("Its output plugin is \"%s\".", plugin),
+                    errhint("Create a slot with pg_create_logical_replication_slot('...', 'cdc_plugin')."));
+        }
+    }
+    // No such slot, or a physical one: the server says so itself.
+    SPI_freetuptable(SPI_tuptable);
+}
+
+// Decodes what the slot holds up to `upto`; returns the number of messages.
+uint64 decode_slot(Decoding &decoding, Datum slot, XLogRecPtr upto, Datum upto_nchanges, bool limited, Datum options) {
+    Oid types[] = {NAMEOID, PG_LSNOID, INT4OID, TEXTARRAYOID};
+    Datum values[] = {slot, LSNGetDatum(upto), upto_nchanges, options};
+    const char nulls[] = {' ', ' ', limited ? ' ' : 'n', ' '};
+    const Portal portal = SPI_cursor_open_with_args(
+        nullptr, "SELECT data FROM pg_catalog.pg_logical_slot_peek_binary_changes($1, $2, $3, VARIADIC $4)", 4, types,
+        values, nulls, false, 0);
+    uint64 messages = 0;
+    for (;;) {
+        SPI_cursor_fetch(portal, true, kFetch);
+        if (SPI_processed == 0) {
+            break;
+        }
+        messages += SPI_processed;
+        for (uint64 i = 0; i < SPI_processed; ++i) {
+            bool is_null;
+            const Datum data = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &is_null);
+            if (!is_null) {
+                const bytea *const batch = DatumGetByteaPP(data);
+                add_batch(decoding, std::string_view(VARDATA_ANY(batch), VARSIZE_ANY_EXHDR(batch)));
+            }
+        }
+        SPI_freetuptable(SPI_tuptable);
+    }
+    SPI_cursor_close(portal);
+    return messages;
+}
+
+void advance_slot(Datum slot, XLogRecPtr upto) {
+    Oid types[] = {NAMEOID, PG_LSNOID};
+    Datum values[] = {slot, LSNGetDatum(upto)};
+    SPI_execute_with_args("SELECT pg_catalog.pg_replication_slot_advance($1, $2)", 2, types, values, nullptr, false, 0);
+}
+
+// Rows of what the slot holds. To `consume` is to look first and to advance the slot then, to where was looked: a
+// failure on the way (a value that jsonb cannot hold, a cancelled query) must not cost changes.
+void show_changes(FunctionCallInfo fcinfo, bool consume) {
     if (PG_ARGISNULL(0)) {
         ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("slot name must not be null"));
     }
@@ -217,29 +281,24 @@ void show_changes(FunctionCallInfo fcinfo, const char *query) {
     decoding.definitions = functions::make_definitions(context);
     decoding.text = pg::make_buffer(context, 1024);
 
-    Oid types[] = {NAMEOID, PG_LSNOID, INT4OID, TEXTARRAYOID};
-    Datum values[] = {PG_GETARG_DATUM(0), PG_ARGISNULL(1) ? static_cast<Datum>(0) : PG_GETARG_DATUM(1),
-                      PG_ARGISNULL(2) ? static_cast<Datum>(0) : PG_GETARG_DATUM(2),
-                      PointerGetDatum(plugin_options(PG_GETARG_ARRAYTYPE_P(3), !PG_ARGISNULL(2)))};
-    const char nulls[] = {' ', PG_ARGISNULL(1) ? 'n' : ' ', PG_ARGISNULL(2) ? 'n' : ' ', ' '};
+    const bool limited = !PG_ARGISNULL(2);
+    const Datum options = PointerGetDatum(plugin_options(PG_GETARG_ARRAYTYPE_P(3), limited));
+    // Decided once, because the WAL goes on growing between looking and advancing.
+    const XLogRecPtr end = pg::readable_wal_end();
+    const XLogRecPtr upto = PG_ARGISNULL(1) ? end : Min(end, PG_GETARG_LSN(1));
+
     SPI_connect();
-    const Portal portal = SPI_cursor_open_with_args(nullptr, query, 4, types, values, nulls, false, 0);
-    for (;;) {
-        SPI_cursor_fetch(portal, true, kFetch);
-        if (SPI_processed == 0) {
-            break;
+    check_plugin(PG_GETARG_NAME(0));
+    const uint64 messages = decode_slot(decoding, PG_GETARG_DATUM(0), upto,
+                                        limited ? PG_GETARG_DATUM(2) : static_cast<Datum>(0), limited, options);
+    if (consume) {
+        const int32 limit = limited ? PG_GETARG_INT32(2) : 0;
+        const bool stopped_early = limit > 0 && messages >= static_cast<uint64>(limit);
+        const XLogRecPtr consumed = stopped_early ? decoding.end : upto;
+        if (!XLogRecPtrIsInvalid(consumed)) {
+            advance_slot(PG_GETARG_DATUM(0), consumed);
         }
-        for (uint64 i = 0; i < SPI_processed; ++i) {
-            bool is_null;
-            const Datum data = SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &is_null);
-            if (!is_null) {
-                const bytea *const batch = DatumGetByteaPP(data);
-                add_batch(decoding, std::string_view(VARDATA_ANY(batch), VARSIZE_ANY_EXHDR(batch)));
-            }
-        }
-        SPI_freetuptable(SPI_tuptable);
     }
-    SPI_cursor_close(portal);
     SPI_finish();
     MemoryContextDelete(context);
 }
@@ -248,17 +307,12 @@ void show_changes(FunctionCallInfo fcinfo, const char *query) {
 
 extern "C" {
 CDC_FUNCTION(cdc_peek_changes) {
-    pg::guarded([=] {
-        show_changes(fcinfo,
-                     "SELECT data FROM pg_catalog.pg_logical_slot_peek_binary_changes($1, $2, $3, VARIADIC $4)");
-    });
+    pg::guarded([=] { show_changes(fcinfo, false); });
     return static_cast<Datum>(0);
 }
 
 CDC_FUNCTION(cdc_get_changes) {
-    pg::guarded([=] {
-        show_changes(fcinfo, "SELECT data FROM pg_catalog.pg_logical_slot_get_binary_changes($1, $2, $3, VARIADIC $4)");
-    });
+    pg::guarded([=] { show_changes(fcinfo, true); });
     return static_cast<Datum>(0);
 }
 }

@@ -2,6 +2,8 @@
 #include "json_records.hpp"
 #include "materialize.hpp"
 
+#include "../pg/text.hpp"
+
 namespace {
 
 using namespace cdc;
@@ -27,7 +29,7 @@ void decode(FunctionCallInfo fcinfo) {
             functions::remember_definition(definitions, record, record.bytes);
         }
         text.used = 0;
-        wire::render_record(text, record, transaction, functions::source_of(definitions), functions::render_options());
+        wire::render_record(text, record, transaction, functions::source_of(definitions), pg::render_options());
         functions::check_batch(error, batch.size());
         const MemoryContext caller = MemoryContextSwitchTo(row);
         Datum value = functions::jsonb_from(text);

@@ -53,10 +53,6 @@ wire::RelationSource source_of(Definitions *definitions) {
     return wire::RelationSource{find_definition, definitions->by_id};
 }
 
-wire::RenderOptions render_options() {
-    return wire::RenderOptions{GetDatabaseEncoding() != PG_UTF8};
-}
-
 Datum jsonb_from(wire::Buffer &text) {
     text.append('\0');
     return DirectFunctionCall1(jsonb_in, CStringGetDatum(reinterpret_cast<char *>(text.data)));

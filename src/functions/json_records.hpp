@@ -15,9 +15,6 @@ Definitions *make_definitions(MemoryContext context);
 void remember_definition(Definitions *definitions, const wire::RecordView &record, std::string_view relation);
 wire::RelationSource source_of(Definitions *definitions);
 
-// How text is rendered for this database's jsonb.
-wire::RenderOptions render_options();
-
 // JSON text in a buffer as a jsonb datum, in CurrentMemoryContext.
 Datum jsonb_from(wire::Buffer &text);
 

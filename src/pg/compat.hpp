@@ -90,4 +90,16 @@ inline Oid primary_key_index(Relation relation) {
 #endif
 }
 
+// How far there is WAL to decode.
+inline XLogRecPtr readable_wal_end() {
+    if (RecoveryInProgress()) {
+        return GetXLogReplayRecPtr(nullptr);
+    }
+#if PG_VERSION_NUM >= 150000
+    return GetFlushRecPtr(nullptr);
+#else
+    return GetFlushRecPtr();
+#endif
+}
+
 }  // namespace cdc::pg

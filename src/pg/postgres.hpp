@@ -23,6 +23,9 @@ extern "C" {
 #include "access/tupmacs.h"
 #include "access/xact.h"
 #include "access/xlog.h"
+#if PG_VERSION_NUM >= 150000
+#include "access/xlogrecovery.h"
+#endif
 #include "catalog/namespace.h"
 #include "catalog/pg_attribute.h"
 #include "catalog/pg_authid.h"

@@ -51,4 +51,9 @@ std::string_view name_to_utf8(const char *name) {
     return std::string_view(replaced, static_cast<Size>(at - replaced));
 }
 
+wire::RenderOptions render_options() {
+    const int encoding = GetDatabaseEncoding();
+    return wire::RenderOptions{encoding != PG_UTF8 && encoding != PG_SQL_ASCII, encoding == PG_UTF8};
+}
+
 }  // namespace cdc::pg

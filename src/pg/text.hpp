@@ -1,6 +1,7 @@
 // Text from the server's encoding to UTF-8.
 #pragma once
 
+#include "../wire/render.hpp"
 #include "postgres.hpp"
 
 namespace cdc::pg {
@@ -32,5 +33,8 @@ constexpr Size kUtf8Growth = MAX_CONVERSION_GROWTH;
 
 // A name as UTF-8, in CurrentMemoryContext: bytes that have no such form become U+FFFD.
 std::string_view name_to_utf8(const char *name);
+
+// How text is rendered as JSON, and JSON for jsonb, in this database. (SQL_ASCII takes any bytes but converts nothing.)
+wire::RenderOptions render_options();
 
 }  // namespace cdc::pg

@@ -72,20 +72,21 @@ void encode_change(Stream *stream, const CachedRelation *cached, Relation relati
     out.advance_to(at);
 
     encode::begin_change(encoder);
-    RowLists lists{out.used, out.used};
+    RowLists lists{out.used, out.used, out.used};
     if (old_tuple != nullptr) {
         encode::encode_tuple(encoder, kBeforeElement, layout, descriptor, old_tuple, before == wire::Before::kKey);
         lists.after = out.used;
     }
     if (new_tuple != nullptr) {
         encode::encode_tuple(encoder, kAfterElement, layout, descriptor, new_tuple, false);
+        lists.end = out.used;
         if (before == wire::Before::kFull) {
             // Only then: a key-only tuple has NULLs where it knows nothing.
-            if (encode::has_unchanged_toast(new_tuple)) {
-                fill_unchanged_toast(out, lists);
-            }
             if (stream->options.changed_columns) {
                 write_changed_columns(out, lists);
+            }
+            if (encode::has_unchanged_toast(new_tuple)) {
+                fill_unchanged_toast(out, lists);
             }
         }
     }

@@ -11,12 +11,13 @@ struct RelationCache {
     const Options *options;
     encode::EnumLabels *labels;
     CachedRelation *last;  // the one found last, which is mostly the next one too
-    long invalid;          // entries that are marked
+    long marked;           // entries marked since the last sweep
 };
 
 namespace {
 
-constexpr long kSweepAt = 256;  // marked entries that are worth a sweep
+constexpr long kSweepAt = 256;       // marked entries that are worth a sweep
+constexpr long kMaxEntries = 10000;  // entries, of which a sweep leaves no marked ones
 
 // The cache of the stream that this process decodes, for the callbacks, which cannot be unregistered.
 RelationCache *active = nullptr;
@@ -24,7 +25,7 @@ RelationCache *active = nullptr;
 void mark(RelationCache *cache, CachedRelation *entry) {
     if (entry->valid) {
         entry->valid = false;
-        ++cache->invalid;
+        ++cache->marked;
     }
 }
 
@@ -50,11 +51,30 @@ extern "C" void relation_changed(Datum, Oid relation_id) {
     }
 }
 
-// A schema or a type has another name, or an enum another label: which relations have it is not known.
-extern "C" void names_changed(Datum, int, uint32) {
-    if (active != nullptr) {
-        encode::forget_enum_labels(active->labels);
-        mark_all(active);
+bool has_name_from(const CachedRelation *entry, int cache_id, uint32 hash) {
+    if (cache_id == NAMESPACEOID && entry->schema_hash == hash) {
+        return true;
+    }
+    const encode::RelationLayout *const layout = entry->layout;
+    for (int i = 0; layout != nullptr && i < layout->name_source_count; ++i) {
+        if (layout->name_sources[i].cache_id == cache_id && layout->name_sources[i].hash == hash) {
+            return true;
+        }
+    }
+    return false;
+}
+
+// A schema or a type may have another name. (New ones come with every new table; they concern nobody.)
+extern "C" void name_changed(Datum, int cache_id, uint32 hash) {
+    if (active == nullptr) {
+        return;
+    }
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, active->by_id);
+    while (auto *const entry = static_cast<CachedRelation *>(hash_seq_search(&scan))) {
+        if (entry->valid && (hash == 0 || has_name_from(entry, cache_id, hash))) {
+            mark(active, entry);
+        }
     }
 }
 
@@ -75,11 +95,17 @@ void register_callbacks() {
     static bool registered = false;
     if (!registered) {
         CacheRegisterRelcacheCallback(relation_changed, 0);
-        CacheRegisterSyscacheCallback(NAMESPACEOID, names_changed, 0);
-        CacheRegisterSyscacheCallback(TYPEOID, names_changed, 0);
+        CacheRegisterSyscacheCallback(NAMESPACEOID, name_changed, 0);
+        CacheRegisterSyscacheCallback(TYPEOID, name_changed, 0);
         CacheRegisterSyscacheCallback(ENUMOID, enum_changed, 0);
         registered = true;
     }
+}
+
+// Tables only: what a materialized view holds follows from them.
+bool is_table(Relation relation) {
+    const char kind = relation->rd_rel->relkind;
+    return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
 }
 
 void rebuild(RelationCache *cache, CachedRelation *entry, Relation relation) {
@@ -87,9 +113,11 @@ void rebuild(RelationCache *cache, CachedRelation *entry, Relation relation) {
     if (entry->context != nullptr) {
         MemoryContextReset(entry->context);
     }
-    const char *const schema = get_namespace_name(RelationGetNamespace(relation));
-    entry->selected =
-        selects_table(*cache->options, schema == nullptr ? "" : schema, RelationGetRelationName(relation));
+    const Oid schema_id = RelationGetNamespace(relation);
+    const char *const schema = get_namespace_name(schema_id);
+    entry->schema_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(schema_id));
+    entry->selected = is_table(relation) && selects_table(*cache->options, schema == nullptr ? "" : schema,
+                                                          RelationGetRelationName(relation));
     if (entry->selected) {
         if (entry->context == nullptr) {
             entry->context = AllocSetContextCreate(cache->context, "cdc_plugin relation", ALLOCSET_SMALL_SIZES);
@@ -140,9 +168,6 @@ CachedRelation *find_relation(RelationCache *cache, Relation relation) {
     }
     if (!entry->valid) {
         rebuild(cache, entry, relation);
-        if (found && cache->invalid > 0) {
-            --cache->invalid;
-        }
     }
     cache->last = entry;
     return entry;
@@ -155,21 +180,27 @@ std::string_view cached_definition(RelationCache *cache, Oid relation_id) {
 }
 
 void sweep_relations(RelationCache *cache) {
-    if (cache->invalid < kSweepAt) {
+    if (cache->marked < kSweepAt) {
         return;
     }
+    const bool too_many = hash_get_num_entries(cache->by_id) > kMaxEntries;
     HASH_SEQ_STATUS scan;
     hash_seq_init(&scan, cache->by_id);
     while (auto *const entry = static_cast<CachedRelation *>(hash_seq_search(&scan))) {
-        if (!entry->valid) {
-            if (entry->context != nullptr) {
-                MemoryContextDelete(entry->context);
-            }
+        if (entry->valid) {
+            continue;
+        }
+        if (entry->context != nullptr) {
+            MemoryContextDelete(entry->context);
+            entry->context = nullptr;
+            entry->layout = nullptr;
+        }
+        if (too_many) {
             hash_search(cache->by_id, &entry->relation_id, HASH_REMOVE, nullptr);
         }
     }
     cache->last = nullptr;
-    cache->invalid = 0;
+    cache->marked = 0;
 }
 
 }  // namespace cdc::plugin

@@ -2,7 +2,8 @@
 // their definition.
 //
 // Invalidations may arrive in the middle of a callback that holds an entry, so they only mark it; it is rebuilt when it
-// is next looked up. Entries of relations that are never looked up again (dropped ones) go when many are marked.
+// is next looked up. Relations that are never looked up again (dropped ones) are forgotten in two steps between
+// transactions: their layouts when many entries are marked, and what was sent of them when there are very many.
 #pragma once
 
 #include "options.hpp"
@@ -19,6 +20,7 @@ struct CachedRelation {
     bool sent;              // the stream has its present definition
     uint64 fingerprint;     // of the definition that was sent last
     Size change_bytes;      // size of its last change, as a guess for the next
+    uint32 schema_hash;     // of its schema's key in the system cache
     MemoryContext context;  // holds layout
     encode::RelationLayout *layout;
 };

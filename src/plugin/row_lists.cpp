@@ -33,6 +33,13 @@ bool is_unchanged_toast(const wire::Buffer &out, const Element &element) {
            out.data[element.body + 1] == static_cast<uint8_t>(wire::Absent::kUnchangedToast);
 }
 
+bool is_too_large(const wire::Buffer &out, const Element &element) {
+    constexpr uint32_t kTag = wire::tag(wire::value::too_large_bytes, wire::kVarint);
+    static_assert(kTag >= 0x80 && kTag < 0x4000, "its tag takes two bytes");
+    return element.end - element.body > 2 && out.data[element.body] == ((kTag & 0x7F) | 0x80) &&
+           out.data[element.body + 1] == kTag >> 7;
+}
+
 bool same_value(const wire::Buffer &out, const Element &a, const Element &b) {
     const size_t size = a.end - a.body;
     return size == b.end - b.body && memcmp(out.data + a.body, out.data + b.body, size) == 0;
@@ -43,7 +50,8 @@ bool same_value(const wire::Buffer &out, const Element &a, const Element &b) {
 void fill_unchanged_toast(wire::Buffer &out, RowLists lists) {
     size_t before = lists.before;
     size_t after = lists.after;
-    while (before < lists.after && after < out.used) {
+    size_t end = lists.end;
+    while (before < lists.after && after < end) {
         const Element old_value = element_at(out, before);
         Element new_value = element_at(out, after);
         if (is_unchanged_toast(out, new_value)) {
@@ -56,6 +64,7 @@ void fill_unchanged_toast(wire::Buffer &out, RowLists lists) {
             memmove(at + size, at + marker, rest);
             memcpy(at + 1, out.data + old_value.start + 1, size - 1);
             out.used = out.used - marker + size;
+            end = end - marker + size;
             new_value.end = new_value.start + size;
         }
         before = old_value.end;
@@ -64,16 +73,16 @@ void fill_unchanged_toast(wire::Buffer &out, RowLists lists) {
 }
 
 void write_changed_columns(wire::Buffer &out, RowLists lists) {
-    const size_t lists_end = out.used;
     const wire::Nested changed = wire::begin_nested(out, wire::change::changed, 8);
     const wire::Nested columns = wire::begin_nested(out, wire::changed_columns::columns, 8);
     const size_t empty = out.used;
     size_t before = lists.before;
     size_t after = lists.after;
-    for (uint32_t position = 0; before < lists.after && after < lists_end; ++position) {
+    for (uint32_t position = 0; before < lists.after && after < lists.end; ++position) {
         const Element old_value = element_at(out, before);
         const Element new_value = element_at(out, after);
-        if (!same_value(out, old_value, new_value)) {
+        if (!is_unchanged_toast(out, new_value) &&
+            (is_too_large(out, new_value) || !same_value(out, old_value, new_value))) {
             out.advance_to(wire::put_varint(out.reserve(wire::kMaxVarint), position));
         }
         before = old_value.end;

@@ -48,7 +48,7 @@ void render_batch(Stream *stream) {
     stream->json.used = 0;
     if (wire::next_record(batch, record)) {
         wire::render_record(stream->json, record, transaction, {find_definition, stream->relations},
-                            {!stream->encoder.utf8});
+                            pg::render_options());
     }
     if (error) {
         ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not render a change record as JSON"),

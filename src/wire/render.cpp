@@ -94,8 +94,9 @@ void each_value(const RecordView &record, const EventView &event, uint32_t list,
         visit(index, name, fields, value);
         ++index;
     }
+    const bool due = list == change::before ? event.before_kind != Before::kNone : event.op != Op::kDelete;
     std::string_view name;
-    if (!fields.error() && index != 0 && names.known() && names.next(name)) {
+    if (!fields.error() && (due || index != 0) && names.known() && names.next(name)) {
         fields.fail("row with fewer values than its relation has columns", field);
     }
 }
@@ -171,29 +172,33 @@ void put_changed_columns(Buffer &out, const RecordView &record, const EventView 
         expect_bytes(fields, field);
         Reader lists = fields.enter(field);
         Field list;
-        bool any = false;
+        ColumnNames names(event.relation);
+        uint64_t next = 0;  // the lowest position that may come
         while (lists.next(list)) {
             if (list.number != changed_columns::columns) {
                 continue;
             }
             expect_bytes(lists, list);
             Reader numbers = lists.enter(list);
-            ColumnNames names(event.relation);
             uint64_t position;
-            uint64_t passed = 0;
             while (numbers.next_varint(position)) {
-                std::string_view name;
-                while (names.known() && passed <= position) {
-                    if (!names.next(name)) {
-                        numbers.fail("changed column that the relation does not have", list);
-                        return;
-                    }
-                    ++passed;
+                if (position < next) {
+                    numbers.fail("changed columns that are not in ascending order", list);
+                    return;
                 }
-                if (any) {
+                bool found = position <= UINT32_MAX;
+                std::string_view name;
+                for (uint64_t i = next; found && names.known() && i <= position; ++i) {
+                    found = names.next(name);
+                }
+                if (!found) {
+                    numbers.fail("changed column that the relation does not have", list);
+                    return;
+                }
+                if (next != 0) {
                     out.append(',');
                 }
-                any = true;
+                next = position + 1;
                 put_column(out, static_cast<uint32_t>(position), name, names.known(), options);
             }
         }
@@ -374,10 +379,28 @@ void render_column(Buffer &out, const Reader &relation, const Field &column, Ren
     out.append('}');
 }
 
+// All of them at once, wherever they stand among the other fields.
+void render_columns(Buffer &out, const RecordView &record, RenderOptions options) {
+    Reader fields = record.body;
+    Field field;
+    bool first = true;
+    out.append('[');
+    while (fields.next(field)) {
+        if (field.number == relation::columns) {
+            if (!first) {
+                out.append(',');
+            }
+            first = false;
+            render_column(out, fields, field, options);
+        }
+    }
+    out.append(']');
+}
+
 void render_relation(Buffer &out, const RecordView &record, RenderOptions options) {
     Reader fields = record.body;
     Field field;
-    bool in_columns = false;
+    bool has_columns = false;
     put_member(out, "relation_id");
     put_unsigned(out, relation_oid(record));
     while (fields.next(field)) {
@@ -397,33 +420,22 @@ void render_relation(Buffer &out, const RecordView &record, RenderOptions option
                 out.append('"');
                 break;
             case relation::columns:
-                if (in_columns) {
-                    out.append(',');
-                } else {
+                if (!has_columns) {
                     put_member(out, "columns");
-                    out.append('[');
-                    in_columns = true;
+                    render_columns(out, record, options);
+                    has_columns = true;
                 }
-                render_column(out, fields, field, options);
                 break;
-            case relation::fingerprint: {
-                if (in_columns) {
-                    out.append(']');
-                    in_columns = false;
-                }
+            case relation::fingerprint:
                 // Text, because readers that take JSON numbers for doubles would round it.
                 put_member(out, "fingerprint");
                 out.append('"');
                 put_unsigned(out, expect_number(fields, field, kFixed64));
                 out.append('"');
                 break;
-            }
             default:
                 break;
         }
-    }
-    if (in_columns) {
-        out.append(']');
     }
 }
 
@@ -650,6 +662,18 @@ bool follow_transaction(const RecordView &record, Transaction &transaction) {
         }
     }
     return !record.body.error();
+}
+
+uint64_t commit_end(const RecordView &record) {
+    Reader fields = record.body;
+    Field field;
+    uint64_t end = 0;
+    while (fields.next(field)) {
+        if (field.number == commit::end_lsn) {
+            end = expect_number(fields, field, kVarint);
+        }
+    }
+    return end;
 }
 
 const char *event_word(const EventView &event) {

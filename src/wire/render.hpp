@@ -21,7 +21,8 @@ struct RelationSource {
 };
 
 struct RenderOptions {
-    bool ascii_only;  // for text that must be valid in any server encoding
+    bool ascii_only;       // for text that must be valid in any server encoding
+    bool unicode_escapes;  // jsonb can hold any \u escape: only where it holds UTF-8
 };
 
 // The transaction that records belong to; kept by the caller from one record to the next.
@@ -66,6 +67,9 @@ bool read_event(const RecordView &record, RelationSource relations, EventView &e
 
 // Updates `transaction` from a Begin record (and forgets it behind a Commit); false after an error.
 bool follow_transaction(const RecordView &record, Transaction &transaction);
+
+// The position to confirm behind a Commit record.
+uint64_t commit_end(const RecordView &record);
 
 // Word for an event: insert, update, delete, read, truncate, message.
 const char *event_word(const EventView &event);

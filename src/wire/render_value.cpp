@@ -14,6 +14,7 @@ namespace cdc::wire {
 namespace {
 
 constexpr size_t kMaxDimensions = 6;  // PostgreSQL's MAXDIM
+constexpr int kMaxNesting = 100;      // of arrays whose elements are arrays, by way of domains
 
 template <typename Put>
 void put_calendar(Buffer &out, Put put) {
@@ -24,15 +25,20 @@ void put_calendar(Buffer &out, Put put) {
     out.advance_to(at);
 }
 
+// The fewest digits that mean this number and no other, like PostgreSQL. In fixed notation, large numbers would get
+// more digits than that.
 template <typename Float>
 void put_float(Buffer &out, Float number) {
+    constexpr Float kFixedBelow = sizeof(Float) == sizeof(float) ? static_cast<Float>(1e6) : static_cast<Float>(1e15);
     if (std::isnan(number)) {
         put_text(out, "\"NaN\"");
     } else if (std::isinf(number)) {
         put_text(out, number < 0 ? "\"-Infinity\"" : "\"Infinity\"");
     } else {
         auto *at = reinterpret_cast<char *>(out.reserve(64));
-        const auto result = std::to_chars(at, at + 64, number);
+        const auto result = std::fabs(number) < kFixedBelow
+                                ? std::to_chars(at, at + 64, number)
+                                : std::to_chars(at, at + 64, number, std::chars_format::scientific);
         out.advance_to(reinterpret_cast<uint8_t *>(result.ptr));
     }
 }
@@ -92,7 +98,7 @@ void render_numeric(Buffer &out, const Reader &reader, const Field &field) {
 
 void render_json(Buffer &out, const Reader &reader, const Field &field, RenderOptions options) {
     const std::string_view text = expect_string(reader, field);
-    switch (check_json(text, !options.ascii_only)) {
+    switch (check_json(text, options.unicode_escapes)) {
         case JsonCheck::kJsonb:
             put_json_verbatim(out, text, options.ascii_only);
             break;
@@ -205,7 +211,7 @@ bool read_shape(const Reader &array, ArrayShape &shape) {
     }
     uint64_t product = shape.dimensions == 0 ? 0 : 1;
     for (size_t i = shape.dimensions; i-- > 0;) {
-        if (lengths[i] == 0 || lengths[i] > UINT32_MAX || product > UINT32_MAX) {
+        if (lengths[i] > UINT32_MAX || product > UINT32_MAX) {
             fields.fail("array with an impossible dimension", field);
             return false;
         }
@@ -218,8 +224,11 @@ bool read_shape(const Reader &array, ArrayShape &shape) {
     return !fields.error();
 }
 
-void render_array(Buffer &out, const Reader &reader, const Field &value, RenderOptions options) {
+void render_array(Buffer &out, const Reader &reader, const Field &value, RenderOptions options, int depth) {
     expect_bytes(reader, value);
+    if (depth == kMaxNesting) {
+        reader.fail("arrays nested too deeply", value);
+    }
     if (reader.error()) {
         return;
     }
@@ -228,7 +237,7 @@ void render_array(Buffer &out, const Reader &reader, const Field &value, RenderO
     if (!read_shape(fields, shape)) {
         return;
     }
-    if (shape.dimensions == 0) {
+    if (shape.dimensions == 0 || shape.strides[0] == 0) {  // an empty int2vector has a dimension of length 0
         put_text(out, "[]");
         return;
     }
@@ -251,10 +260,8 @@ void render_array(Buffer &out, const Reader &reader, const Field &value, RenderO
             return;
         }
         if (element.kind == value::array) {
-            fields.fail("array inside of an array", field);
-            return;
-        }
-        if (has_json(element)) {
+            render_array(out, fields, element.payload, options, depth + 1);
+        } else if (has_json(element)) {
             render_value(out, fields, element, options);
         } else {
             put_text(out, "null");
@@ -383,7 +390,7 @@ void render_value(Buffer &out, const Reader &reader, const ValueView &view, Rend
             break;
         }
         case value::array:
-            render_array(out, reader, field, options);
+            render_array(out, reader, field, options, 0);
             break;
         default:  // NULL; other absent values have no JSON and are not rendered
             put_text(out, "null");
