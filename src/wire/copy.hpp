@@ -10,8 +10,8 @@ namespace cdc::wire {
 // Copies exactly `size` bytes, reading and writing no others; overlapping pieces cover the odd sizes.
 inline void copy_bytes(uint8_t *to, const void *from, size_t size) {
     const auto *const source = static_cast<const uint8_t *>(from);
-    if (size > 64) {
-        memcpy(to, source, size);
+    if (size > 256) {
+        memmove(to, source, size);  // because compilers turn memcpy into slow string instructions here
     } else if (size >= 16) {
         size_t i = 0;
         for (; i + 16 < size; i += 16) {
