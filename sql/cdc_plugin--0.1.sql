@@ -114,7 +114,7 @@ CREATE FUNCTION cdc.preflight(OUT item text, OUT status text, OUT finding text, 
           AND CASE relreplident
                    WHEN 'f' THEN false
                    WHEN 'n' THEN true
-                   WHEN 'i' THEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisreplident)
+                   WHEN 'i' THEN NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisreplident AND indisvalid)
                    ELSE NOT EXISTS (SELECT FROM pg_index WHERE indrelid = c.oid AND indisprimary AND indisvalid AND indimmediate) END
     $$;
 COMMENT ON FUNCTION cdc.preflight() IS 'what stands in the way of change data capture on this server and in this database';

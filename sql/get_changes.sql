@@ -33,9 +33,15 @@ CREATE TABLE get_changes_large (note text);
 INSERT INTO get_changes_large VALUES (repeat('x', 268435456));
 INSERT INTO get_changes_row VALUES (9);
 \set VERBOSITY sqlstate
-SELECT op FROM cdc.get_changes('regress_get');
+SELECT op FROM cdc.get_changes('regress_get', NULL, NULL, 'max_value_bytes', '1GB');
 \set VERBOSITY default
-SELECT op, relation, after, details FROM cdc.get_changes('regress_get', NULL, NULL, 'max_value_bytes', '1MB');
+SELECT op, relation, after, details FROM cdc.get_changes('regress_get');
+
+-- A position that lies behind, or a limit that makes no sense, takes nothing.
+INSERT INTO get_changes_row VALUES (10);
+SELECT op, after FROM cdc.get_changes('regress_get', '0/1');
+SELECT op, after FROM cdc.get_changes('regress_get', NULL, -1);
+SELECT op, after FROM cdc.get_changes('regress_get', NULL, 0);
 
 DROP TABLE get_changes_row, get_changes_large;
 SELECT pg_drop_replication_slot('regress_get');

@@ -52,14 +52,16 @@ std::string_view enum_label(EnumLabels *labels, Oid value, bool *utf8) {
     if (label == nullptr) {
         // Look up first, enter then: an ERROR must not leave an entry without a label.
         const HeapTuple tuple = SearchSysCache1(ENUMOID, ObjectIdGetDatum(value));
-        if (!HeapTupleIsValid(tuple)) {
-            ereport(ERROR, errcode(ERRCODE_INVALID_BINARY_REPRESENTATION),
-                    errmsg("invalid internal value for enum: %u", value));
+        NameData name{};
+        if (HeapTupleIsValid(tuple)) {
+            name = reinterpret_cast<Form_pg_enum>(GETSTRUCT(tuple))->enumlabel;
+            ReleaseSysCache(tuple);
+        } else {
+            // Somebody deleted it from pg_enum. Its OID says more than an ERROR that stops the slot.
+            snprintf(NameStr(name), NAMEDATALEN, "%u", value);
         }
-        const NameData name = reinterpret_cast<Form_pg_enum>(GETSTRUCT(tuple))->enumlabel;
-        ReleaseSysCache(tuple);
         std::string_view text;
-        const bool converted = pg::to_utf8(NameStr(name), strlen(NameStr(name)), &text);
+        const bool converted = pg::to_utf8(NameStr(name), strlen(NameStr(name)), &text) && HeapTupleIsValid(tuple);
         label = static_cast<Label *>(hash_search(labels->by_oid, &value, HASH_ENTER, nullptr));
         label->utf8 = converted;
         label->size = static_cast<uint16>(Min(text.size(), kMaxLabel));

@@ -102,8 +102,11 @@ inline uint8_t *put_escaped(uint8_t *at, uint8 c) {
 class Writer {
  public:
     static constexpr Size kSlack = 64;
+    static constexpr int kMaxDepth = 500;
 
     Writer(wire::Buffer &out, Size limit) : out_(out), limit_(limit) {}
+
+    bool too_deep() const { return too_deep_; }
 
     uint8_t *container(uint8_t *at, const JsonbContainer *container) {
         const uint32 count = JsonContainerSize(container);
@@ -194,8 +197,14 @@ class Writer {
                 memcpy(at, "null", 4);
                 return room(at + 4, 0);
             default:
-                check_stack_depth();
-                return container(at, reinterpret_cast<const JsonbContainer *>(data + INTALIGN(offset)));
+                if (depth_ == kMaxDepth) {
+                    too_deep_ = true;
+                    return nullptr;
+                }
+                ++depth_;
+                at = container(at, reinterpret_cast<const JsonbContainer *>(data + INTALIGN(offset)));
+                --depth_;
+                return at;
         }
     }
 
@@ -246,18 +255,20 @@ class Writer {
 
     wire::Buffer &out_;
     Size limit_;
+    int depth_ = 0;
+    bool too_deep_ = false;
 };
 
 }  // namespace
 
-bool put_jsonb_text(wire::Buffer &out, const char *root, Size limit) {
-    uint8_t *const end =
-        Writer(out, limit).container(out.reserve(Writer::kSlack), reinterpret_cast<const JsonbContainer *>(root));
+JsonbText put_jsonb_text(wire::Buffer &out, const char *root, Size limit) {
+    Writer writer(out, limit);
+    uint8_t *const end = writer.container(out.reserve(Writer::kSlack), reinterpret_cast<const JsonbContainer *>(root));
     if (end == nullptr) {
-        return false;
+        return writer.too_deep() ? JsonbText::kTooDeep : JsonbText::kTooLarge;
     }
     out.advance_to(end);
-    return out.used <= limit;
+    return out.used <= limit ? JsonbText::kDone : JsonbText::kTooLarge;
 }
 
 }  // namespace cdc::encode

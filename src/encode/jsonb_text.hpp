@@ -6,8 +6,10 @@
 
 namespace cdc::encode {
 
-// Writes the text of the jsonb whose root container is at `root`, aligned to 4 bytes. False, with a part written, if
-// the text would make the buffer longer than `limit`.
-bool put_jsonb_text(wire::Buffer &out, const char *root, Size limit);
+enum class JsonbText { kDone, kTooLarge, kTooDeep };
+
+// Writes the text of the jsonb whose root container is at `root`, aligned to 4 bytes. Not done, with a part written, if
+// the text would make the buffer longer than `limit`, or if it nests too deeply for a function that calls itself.
+JsonbText put_jsonb_text(wire::Buffer &out, const char *root, Size limit);
 
 }  // namespace cdc::encode

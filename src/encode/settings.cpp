@@ -7,7 +7,7 @@ namespace cdc::encode {
 
 void pin_settings() {
     static constexpr const char *kSettings[][2] = {
-        {"datestyle", "ISO, YMD"},     {"intervalstyle", "postgres"},    {"timezone", "UTC"},
+        {"datestyle", "ISO, YMD"},     {"intervalstyle", "postgres"},    {"timezone", "GMT"},
         {"extra_float_digits", "1"},   {"bytea_output", "hex"},          {"lc_monetary", "C"},
         {"search_path", "pg_catalog"}, {"quote_all_identifiers", "off"},
     };

@@ -35,7 +35,7 @@ void encode_costly(Encoder &encoder, uint8_t element, const Codec &codec, const 
     wire::Buffer &out = *encoder.out;
     const Size stored_size = VARSIZE_ANY(stored);
     if (memo.change == encoder.change && memo.stored_size == stored_size &&
-        memcmp(memo.stored, stored, stored_size) == 0) {
+        out.used + memo.element_size <= encoder.limit && memcmp(memo.stored, stored, stored_size) == 0) {
         uint8_t *const at = out.reserve(memo.element_size);
         memcpy(at, out.data + memo.element_at, memo.element_size);
         *at = element;

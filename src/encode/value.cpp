@@ -66,13 +66,10 @@ bool encode_bytes(Encoder &encoder, uint8_t element, const char *bytes, Size siz
     return true;
 }
 
-// Text in the server's encoding.
+// Text in the server's encoding that may not even be valid there.
 template <uint32_t field>
-bool encode_text(Encoder &encoder, uint8_t element, const char *text, Size size) {
-    if (encoder.utf8 || pg::is_ascii(text, size)) {
-        return encode_bytes<field>(encoder, element, text, size);
-    }
-    if (!fits(encoder, size * pg::kUtf8Growth)) {
+bool encode_doubtful_text(Encoder &encoder, uint8_t element, const char *text, Size size) {
+    if (!fits(encoder, encoder.utf8 ? size : size * pg::kUtf8Growth)) {
         return false;
     }
     std::string_view utf8;
@@ -80,8 +77,19 @@ bool encode_text(Encoder &encoder, uint8_t element, const char *text, Size size)
     const MemoryContext caller = MemoryContextSwitchTo(encoder.scratch);
     const bool converted = pg::to_utf8(text, size, &utf8);
     MemoryContextSwitchTo(caller);
-    return converted ? encode_bytes<field>(encoder, element, utf8.data(), utf8.size())
-                     : encode_bytes<wire::value::undecoded_text>(encoder, element, text, size);
+    const bool sent = converted ? encode_bytes<field>(encoder, element, utf8.data(), utf8.size())
+                                : encode_bytes<wire::value::undecoded_text>(encoder, element, text, size);
+    if (utf8.data() != text) {
+        pfree(const_cast<char *>(utf8.data()));  // an array may have very many
+    }
+    return sent;
+}
+
+// Text in the server's encoding, as the server checked it when it came in.
+template <uint32_t field>
+bool encode_text(Encoder &encoder, uint8_t element, const char *text, Size size) {
+    return encoder.utf8 || pg::is_ascii(text, size) ? encode_bytes<field>(encoder, element, text, size)
+                                                    : encode_doubtful_text<field>(encoder, element, text, size);
 }
 
 bool encode_numeric(Encoder &encoder, uint8_t element, const Payload &payload) {
@@ -97,15 +105,69 @@ bool encode_numeric(Encoder &encoder, uint8_t element, const Payload &payload) {
     return true;
 }
 
+// What an output function prints (without one, the text of a jsonb), in the scratch context; nullptr if it is too large
+// or too deep for it. Elsewhere such an ERROR would end a query; here it would come again at each attempt and stop the
+// slot for ever. What the function leaves open is cleaned up when the decoding transaction aborts, as it always does.
+const char *print(Encoder &encoder, FmgrInfo *output, Datum datum) {
+    const MemoryContext caller = MemoryContextSwitchTo(encoder.scratch);
+    encoder.scratch_used = true;
+    char *volatile text = nullptr;
+    PG_TRY();
+    {
+        if (output != nullptr) {
+            text = OutputFunctionCall(output, datum);
+        } else {
+            Jsonb *const jsonb = DatumGetJsonbP(datum);
+            text = JsonbToCString(nullptr, &jsonb->root, VARSIZE(jsonb));
+        }
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(encoder.scratch);
+        ErrorData *const error = CopyErrorData();
+        const bool too_much = error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
+                              error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX ||
+                              error->sqlerrcode == ERRCODE_OUT_OF_MEMORY ||
+                              error->sqlerrcode == ERRCODE_INTERNAL_ERROR;  // "invalid memory alloc request size"
+        if (!too_much) {
+            PG_RE_THROW();
+        }
+        FreeErrorData(error);
+        FlushErrorState();
+        text = nullptr;
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(caller);
+    return text;
+}
+
+// The text of print(), as a value; false if there is none or it does not fit.
+template <uint32_t field>
+bool encode_printed(Encoder &encoder, uint8_t element, FmgrInfo *output, Datum datum) {
+    const char *const text = print(encoder, output, datum);
+    if (text == nullptr) {
+        return false;
+    }
+    const bool sent = encode_doubtful_text<field>(encoder, element, text, strlen(text));
+    pfree(const_cast<char *>(text));  // an array may have very many
+    return sent;
+}
+
 bool encode_jsonb(Encoder &encoder, uint8_t element, const Payload &payload) {
     AlignedCopy copy;
     wire::Buffer &out = *encoder.out;
     const Size start = out.used;
     out.reserve(wire::kBytesValueRoom);
     out.used += wire::kBytesGap;
-    const char *const root = aligned_varlena(payload, copy) + VARHDRSZ;
-    if (!put_jsonb_text(out, root, encoder.limit)) {
-        return false;
+    const char *const jsonb = aligned_varlena(payload, copy);
+    switch (put_jsonb_text(out, jsonb + VARHDRSZ, encoder.limit)) {
+        case JsonbText::kDone:
+            break;
+        case JsonbText::kTooLarge:
+            return false;
+        case JsonbText::kTooDeep:
+            out.used = start;
+            return encode_printed<wire::value::json>(encoder, element, nullptr, PointerGetDatum(jsonb));
     }
     const Size size = out.used - start - wire::kBytesGap;
     out.reserve(wire::kBytesValueRoom);
@@ -126,14 +188,17 @@ bool encode_form(Encoder &encoder, uint8_t element, const Codec &codec, const ch
 // An element of an array: plain, or of fixed size.
 bool encode_element(Encoder &encoder, uint8_t element, const Codec &codec, const char *stored) {
     if (codec.length == -1) {
-        const char *plain = stored;
-        if (!is_plain(stored)) {
-            encoder.scratch_used = true;
-            const MemoryContext caller = MemoryContextSwitchTo(encoder.scratch);
-            plain = reinterpret_cast<const char *>(pg_detoast_datum(const_cast<varlena *>(as_varlena(stored))));
-            MemoryContextSwitchTo(caller);
+        if (is_plain(stored)) {
+            return encode_form(encoder, element, codec, stored, open_plain(stored));
         }
-        return encode_form(encoder, element, codec, plain, open_plain(plain));
+        encoder.scratch_used = true;
+        const MemoryContext caller = MemoryContextSwitchTo(encoder.scratch);
+        varlena *const fetched = detoast_attr(const_cast<varlena *>(as_varlena(stored)));
+        MemoryContextSwitchTo(caller);
+        const auto *const plain = reinterpret_cast<const char *>(fetched);
+        const bool sent = encode_form(encoder, element, codec, plain, open_plain(plain));
+        pfree(fetched);
+        return sent;
     }
     return encode_form(encoder, element, codec, stored, Payload{stored, 0, true});
 }
@@ -152,7 +217,8 @@ bool encode_array(Encoder &encoder, uint8_t element, const Codec &codec, const P
     const Size expected_size = payload.size + payload.size / 2;
     const wire::Nested value = wire::begin_nested(out, element >> 3, expected_size);
     const wire::Nested body = wire::begin_nested(out, wire::value::array, expected_size);
-    if (dimensions > 0) {
+    const int count = ArrayGetNItems(dimensions, lengths);
+    if (count > 0) {
         const wire::Nested list = wire::begin_nested(out, wire::array::dimensions, 1);
         bool all_one = true;
         for (int i = 0; i < dimensions; ++i) {
@@ -168,7 +234,6 @@ bool encode_array(Encoder &encoder, uint8_t element, const Codec &codec, const P
             wire::end_nested(out, bounds);
         }
     }
-    const int count = ArrayGetNItems(dimensions, lengths);
     const bits8 *const nulls = ARR_NULLBITMAP(array);
     const char *at = ARR_DATA_PTR(array);
     constexpr uint8_t kElement = wire::element_tag(wire::array::elements);
@@ -203,23 +268,13 @@ bool encode_array(Encoder &encoder, uint8_t element, const Codec &codec, const P
 }
 
 // A value of a type without a form of its own: what its output function prints.
-bool encode_other(Encoder &encoder, uint8_t element, const Codec &codec, const char *stored, Size size) {
-    // Printing may take several times the stored size (bits take eight), and an output function that meets the
-    // allocation limit raises an ERROR, which would stop the slot for ever.
-    constexpr Size kMostPrinted = MaxAllocSize / 10;
-    if (size > kMostPrinted) {
-        return false;
-    }
+bool encode_other(Encoder &encoder, uint8_t element, const Codec &codec, const char *stored) {
     if (!encoder.pinned) {
         pin_settings();
         encoder.pinned = true;
     }
-    encoder.scratch_used = true;
-    const MemoryContext caller = MemoryContextSwitchTo(encoder.scratch);
     const Datum datum = codec.by_value ? fetch_att(stored, true, codec.length) : PointerGetDatum(stored);
-    const char *const text = OutputFunctionCall(codec.output, datum);
-    MemoryContextSwitchTo(caller);
-    return encode_text<wire::value::other_text>(encoder, element, text, strlen(text));
+    return encode_printed<wire::value::other_text>(encoder, element, codec.output, datum);
 }
 
 bool encode_form(Encoder &encoder, uint8_t element, const Codec &codec, const char *stored, const Payload &payload) {
@@ -237,7 +292,7 @@ bool encode_form(Encoder &encoder, uint8_t element, const Codec &codec, const ch
         case Form::kArray:
             return encode_array(encoder, element, codec, payload);
         case Form::kOther:
-            return encode_other(encoder, element, codec, stored, payload.size);
+            return encode_other(encoder, element, codec, stored);
         case Form::kName:
             return encode_text<wire::value::text>(encoder, element, stored, strnlen(stored, NAMEDATALEN));
         case Form::kEnum: {

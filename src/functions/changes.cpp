@@ -175,13 +175,16 @@ void add_batch(Decoding &decoding, std::string_view batch) {
     functions::check_batch(error, batch.size());
 }
 
-// The options for the plugin: the caller's, but for those that decide what this function itself must read.
+// The options for the plugin: the caller's, which may not decide what this function itself must read, and two that it
+// sets where the caller does not. The server counts messages towards upto_nchanges: with a limit, each record is one.
+// And jsonb holds at most 256 MB, so larger values are shown by their size.
 ArrayType *plugin_options(ArrayType *given, bool limited) {
     Datum *texts;
     bool *nulls;
     int count;
     deconstruct_array(given, TEXTOID, -1, false, TYPALIGN_INT, &texts, &nulls, &count);
-    bool has_batch_bytes = false;
+    bool add_batch_bytes = limited;
+    bool add_max_value_bytes = true;
     for (int i = 0; i < count; ++i) {
         if (nulls[i]) {
             return given;  // the server refuses it
@@ -196,17 +199,23 @@ ArrayType *plugin_options(ArrayType *given, bool limited) {
                     errhint("To see the plugin's own output, call pg_logical_slot_peek_changes() with format=json, or "
                             "pg_logical_slot_peek_binary_changes()."));
         }
-        has_batch_bytes = has_batch_bytes || strcmp(name, "batch_bytes") == 0;
+        add_batch_bytes = add_batch_bytes && strcmp(name, "batch_bytes") != 0;
+        add_max_value_bytes = add_max_value_bytes && strcmp(name, "max_value_bytes") != 0;
     }
-    if (!limited || has_batch_bytes || ARR_NDIM(given) > 1) {  // the server refuses more dimensions
-        return given;
+    if (ARR_NDIM(given) > 1 || count % 2 != 0) {
+        return given;  // the server refuses it
     }
-    // The server counts messages towards upto_nchanges: make each record one.
-    auto *const more = static_cast<Datum *>(palloc(static_cast<Size>(count + 2) * sizeof(Datum)));
-    memcpy(more, texts, static_cast<Size>(count) * sizeof(Datum));
-    more[count] = CStringGetTextDatum("batch_bytes");
-    more[count + 1] = CStringGetTextDatum("1");
-    return construct_array(more, count + 2, TEXTOID, -1, false, TYPALIGN_INT);
+    auto *const all = static_cast<Datum *>(palloc(static_cast<Size>(count + 4) * sizeof(Datum)));
+    memcpy(all, texts, static_cast<Size>(count) * sizeof(Datum));
+    if (add_batch_bytes) {
+        all[count++] = CStringGetTextDatum("batch_bytes");
+        all[count++] = CStringGetTextDatum("1");
+    }
+    if (add_max_value_bytes) {
+        all[count++] = CStringGetTextDatum("max_value_bytes");
+        all[count++] = CStringGetTextDatum("64MB");
+    }
+    return construct_array(all, count, TEXTOID, -1, false, TYPALIGN_INT);
 }
 
 // A slot of another plugin would give bytes that are no batches; get_changes() would take them away on top of that.
@@ -260,7 +269,11 @@ uint64 decode_slot(Decoding &decoding, Datum slot, XLogRecPtr upto, Datum upto_n
 void advance_slot(Datum slot, XLogRecPtr upto) {
     Oid types[] = {NAMEOID, PG_LSNOID};
     Datum values[] = {slot, LSNGetDatum(upto)};
-    SPI_execute_with_args("SELECT pg_catalog.pg_replication_slot_advance($1, $2)", 2, types, values, nullptr, false, 0);
+    // Not to where it already is or to what lies behind: that would be an ERROR.
+    SPI_execute_with_args(
+        "SELECT pg_catalog.pg_replication_slot_advance(slot_name, $2) FROM pg_catalog.pg_replication_slots "
+        "WHERE slot_name = $1 AND confirmed_flush_lsn < $2",
+        2, types, values, nullptr, false, 0);
 }
 
 // Rows of what the slot holds. To `consume` is to look first and to advance the slot then, to where was looked: a
@@ -271,6 +284,9 @@ void show_changes(FunctionCallInfo fcinfo, bool consume) {
     }
     if (PG_ARGISNULL(3)) {
         ereport(ERROR, errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("options must not be null"));
+    }
+    if (!PG_ARGISNULL(2) && PG_GETARG_INT32(2) < 0) {
+        ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("upto_nchanges must not be negative"));
     }
     functions::begin_set(fcinfo, false);
     Decoding decoding{};

@@ -3,32 +3,62 @@
 
 namespace cdc::pg {
 
+namespace {
+
+// The conversion function, looked up once in a process: its encoding never changes.
+FmgrInfo conversion;
+bool has_conversion = false;
+
+bool needs_conversion(int encoding) {
+    return encoding != PG_UTF8 && encoding != PG_SQL_ASCII;
+}
+
+}  // namespace
+
+void prepare_conversion() {
+    const int encoding = GetDatabaseEncoding();
+    if (has_conversion || !needs_conversion(encoding)) {
+        return;
+    }
+    const MemoryContext caller = CurrentMemoryContext;
+    const bool own_transaction = !IsTransactionState();
+    if (own_transaction) {
+        StartTransactionCommand();
+    }
+    const Oid function = FindDefaultConversionProc(encoding, PG_UTF8);
+    if (OidIsValid(function)) {
+        fmgr_info_cxt(function, &conversion, TopMemoryContext);
+        has_conversion = true;
+    }
+    if (own_transaction) {
+        CommitTransactionCommand();
+    }
+    MemoryContextSwitchTo(caller);
+}
+
 bool to_utf8(const char *text, Size size, std::string_view *utf8) {
     *utf8 = std::string_view(text, size);
     if (is_ascii(text, size)) {
         return true;
     }
     const int encoding = GetDatabaseEncoding();
-    if (encoding == PG_UTF8 || encoding == PG_SQL_ASCII) {
+    if (!needs_conversion(encoding)) {
         return pg_verify_mbstr(PG_UTF8, text, static_cast<int>(size), true);
     }
-    const Oid conversion = FindDefaultConversionProc(encoding, PG_UTF8);
-    if (!OidIsValid(conversion) || size >= MaxAllocSize / kUtf8Growth) {
+    if (!has_conversion || size >= MaxAllocSize / kUtf8Growth) {
         return false;
     }
-    const Size room = size * kUtf8Growth + 1;
-    auto *converted = static_cast<unsigned char *>(palloc(room));
-    // The conversion wants its input to end with a NUL and does not write to it.
-    char *source = pnstrdup(text, size);
-    const int done =
-        pg_do_encoding_conversion_buf(conversion, encoding, PG_UTF8, reinterpret_cast<unsigned char *>(source),
-                                      static_cast<int>(size), converted, static_cast<int>(room), true);
+    auto *const converted = static_cast<char *>(palloc(size * kUtf8Growth + 1));
+    char *const source = pnstrdup(text, size);  // conversions want a NUL at the end
+    const int32 done = DatumGetInt32(FunctionCall6(&conversion, Int32GetDatum(encoding), Int32GetDatum(PG_UTF8),
+                                                   CStringGetDatum(source), CStringGetDatum(converted),
+                                                   Int32GetDatum(static_cast<int32>(size)), BoolGetDatum(true)));
     pfree(source);
-    if (done != static_cast<int>(size)) {
+    if (done != static_cast<int32>(size)) {
         pfree(converted);
         return false;
     }
-    *utf8 = std::string_view(reinterpret_cast<char *>(converted), strlen(reinterpret_cast<char *>(converted)));
+    *utf8 = std::string_view(converted, strlen(converted));
     return true;
 }
 
@@ -38,22 +68,18 @@ std::string_view name_to_utf8(const char *name) {
     if (to_utf8(name, size, &utf8)) {
         return std::string_view(pnstrdup(utf8.data(), utf8.size()), utf8.size());
     }
-    auto *replaced = static_cast<char *>(palloc(size * 3 + 1));
-    char *at = replaced;
+    char *const replaced = pnstrdup(name, size);
     for (Size i = 0; i < size; ++i) {
-        if ((static_cast<uint8>(name[i]) & 0x80) == 0) {
-            *at++ = name[i];
-        } else {
-            memcpy(at, "\xEF\xBF\xBD", 3);
-            at += 3;
+        if ((static_cast<uint8>(replaced[i]) & 0x80) != 0) {
+            replaced[i] = '?';
         }
     }
-    return std::string_view(replaced, static_cast<Size>(at - replaced));
+    return std::string_view(replaced, size);
 }
 
 wire::RenderOptions render_options() {
     const int encoding = GetDatabaseEncoding();
-    return wire::RenderOptions{encoding != PG_UTF8 && encoding != PG_SQL_ASCII, encoding == PG_UTF8};
+    return wire::RenderOptions{encoding != PG_UTF8 && encoding != PG_SQL_ASCII, encoding == PG_UTF8, false};
 }
 
 }  // namespace cdc::pg

@@ -23,6 +23,11 @@ inline bool is_ascii(const char *text, Size size) {
     return true;
 }
 
+// Finds the conversion of this database's encoding. To be called once before to_utf8(), at any place where a
+// transaction is open or can be opened: later calls may come where catalogs cannot be read (a message outside of
+// transactions).
+void prepare_conversion();
+
 // The text as UTF-8, in CurrentMemoryContext or, if nothing had to be done, where it was. False if it has no UTF-8
 // form: its bytes are wrong, or its encoding has no conversion (SQL_ASCII only passes what is UTF-8 already). Never an
 // ERROR, because that would stop a slot for ever.
@@ -31,7 +36,7 @@ bool to_utf8(const char *text, Size size, std::string_view *utf8);
 // Bytes of UTF-8 that a byte in the server's encoding can become.
 constexpr Size kUtf8Growth = MAX_CONVERSION_GROWTH;
 
-// A name as UTF-8, in CurrentMemoryContext: bytes that have no such form become U+FFFD.
+// A name as UTF-8, in CurrentMemoryContext: bytes that have no such form become question marks.
 std::string_view name_to_utf8(const char *name);
 
 // How text is rendered as JSON, and JSON for jsonb, in this database. (SQL_ASCII takes any bytes but converts nothing.)

@@ -86,7 +86,7 @@ void encode_change(Stream *stream, const CachedRelation *cached, Relation relati
                 write_changed_columns(out, lists);
             }
             if (encode::has_unchanged_toast(new_tuple)) {
-                fill_unchanged_toast(out, lists);
+                fill_unchanged_toast(out, lists, encoder.limit);
             }
         }
     }

@@ -47,14 +47,14 @@ bool same_value(const wire::Buffer &out, const Element &a, const Element &b) {
 
 }  // namespace
 
-void fill_unchanged_toast(wire::Buffer &out, RowLists lists) {
+void fill_unchanged_toast(wire::Buffer &out, RowLists lists, size_t limit) {
     size_t before = lists.before;
     size_t after = lists.after;
     size_t end = lists.end;
     while (before < lists.after && after < end) {
         const Element old_value = element_at(out, before);
         Element new_value = element_at(out, after);
-        if (is_unchanged_toast(out, new_value)) {
+        if (is_unchanged_toast(out, new_value) && out.used + (old_value.end - old_value.start) <= limit) {
             // Everything but the tag, which says which list it is in, comes from the old value.
             const size_t size = old_value.end - old_value.start;
             const size_t marker = new_value.end - new_value.start;

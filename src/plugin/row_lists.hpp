@@ -19,7 +19,7 @@ struct RowLists {
 void write_changed_columns(wire::Buffer &out, RowLists lists);
 
 // Puts the value from `before`, which must be a full row, in place of each unchanged TOAST value in `after`. What
-// follows the lists in the buffer moves along.
-void fill_unchanged_toast(wire::Buffer &out, RowLists lists);
+// follows the lists in the buffer moves along. Where the buffer would become longer than `limit`, the marker stays.
+void fill_unchanged_toast(wire::Buffer &out, RowLists lists, size_t limit);
 
 }  // namespace cdc::plugin

@@ -45,10 +45,11 @@ void render_batch(Stream *stream) {
     transaction.known = true;
     transaction.xid = stream->transaction.xid;
     transaction.commit_lsn = stream->transaction.commit_lsn;
+    wire::RenderOptions options = pg::render_options();
+    options.lenient = true;  // an ERROR here would come again at each attempt
     stream->json.used = 0;
     if (wire::next_record(batch, record)) {
-        wire::render_record(stream->json, record, transaction, {find_definition, stream->relations},
-                            pg::render_options());
+        wire::render_record(stream->json, record, transaction, {find_definition, stream->relations}, options);
     }
     if (error) {
         ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not render a change record as JSON"),
@@ -79,6 +80,7 @@ Stream *open_stream(LogicalDecodingContext *ctx, const Options &options) {
         stream->json = pg::make_buffer(context, kept_bytes(stream));
     }
     stream->relations = make_relation_cache(context, &stream->options, encoder.labels);
+    pg::prepare_conversion();
     stream->last_xid = ReadNextFullTransactionId();
     return stream;
 }

@@ -23,6 +23,7 @@ struct RelationSource {
 struct RenderOptions {
     bool ascii_only;       // for text that must be valid in any server encoding
     bool unicode_escapes;  // jsonb can hold any \u escape: only where it holds UTF-8
+    bool lenient;          // text that is not UTF-8 or not JSON is shown instead of refused: for records of our own
 };
 
 // The transaction that records belong to; kept by the caller from one record to the next.

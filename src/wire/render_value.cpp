@@ -96,7 +96,23 @@ void render_numeric(Buffer &out, const Reader &reader, const Field &field) {
     }
 }
 
+bool is_string(std::string_view text) {
+    return valid_utf8_prefix(text) == text.size();
+}
+
+void render_string(Buffer &out, const Reader &reader, const Field &field, RenderOptions options) {
+    if (options.lenient && !is_string(field.bytes)) {
+        put_bytea(out, field.bytes);
+    } else {
+        put_json_string(out, expect_string(reader, field), options.ascii_only);
+    }
+}
+
 void render_json(Buffer &out, const Reader &reader, const Field &field, RenderOptions options) {
+    if (options.lenient && !is_string(field.bytes)) {
+        put_bytea(out, field.bytes);
+        return;
+    }
     const std::string_view text = expect_string(reader, field);
     switch (check_json(text, options.unicode_escapes)) {
         case JsonCheck::kJsonb:
@@ -106,6 +122,10 @@ void render_json(Buffer &out, const Reader &reader, const Field &field, RenderOp
             put_json_string(out, text, options.ascii_only);
             break;
         case JsonCheck::kInvalid:
+            if (options.lenient) {
+                put_json_string(out, text, options.ascii_only);
+                break;
+            }
             reader.fail("json value that is not JSON", field);
             break;
     }
@@ -342,7 +362,7 @@ void render_value(Buffer &out, const Reader &reader, const ValueView &view, Rend
         }
         case value::text:
         case value::other_text:
-            put_json_string(out, expect_string(reader, field), options.ascii_only);
+            render_string(out, reader, field, options);
             break;
         case value::numeric:
             render_numeric(out, reader, field);
