@@ -1,0 +1,119 @@
+# A slot must not stand still because its client wants nothing of what is written, and a client must not be taken for
+# dead because it is sent nothing for long.
+use strict;
+use warnings;
+
+use CdcTest;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $node = cdc_node('progress', conf => "logical_decoding_work_mem = 64kB\nautovacuum = off");
+$node->safe_psql('postgres', 'CREATE TABLE wanted (a int); CREATE TABLE other (a int, body text)');
+create_slot($node, $_) for qw(idle pairs beat late slow);
+my %filter = (tables => 'public.wanted');
+
+# --- nothing matches --------------------------------------------------------------------------------------------------
+
+my $idle = receive($node, 'idle', options => \%filter);
+$idle->walsender;
+for my $round (1 .. 3) {
+    my $before = $node->safe_psql('postgres', q(SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'idle'));
+    $node->safe_psql('postgres', 'INSERT INTO other SELECT n FROM generate_series(1, 100) AS n');
+    my $end = current_lsn($node);
+    $idle->wait_for_confirmation($end);
+    isnt($before, $end, "round $round: the confirmed position follows writes that the filter drops");
+}
+is(-s $idle->file, 0, 'though nothing was sent');
+$node->safe_psql('postgres', 'INSERT INTO wanted VALUES (1)');
+$idle->wait_for_confirmation;
+is($idle->stop, 0, 'pg_recvlogical ends cleanly');
+my @events = events($idle->file);
+is(join(' ', map { $_->{kind} } @events), 'begin relation insert commit', 'what matches is sent');
+# The restart position needs a snapshot of running transactions to move on.
+$node->safe_psql('postgres', 'CHECKPOINT; INSERT INTO other VALUES (0)');
+my $restart = $node->safe_psql('postgres', q(SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'idle'));
+drain($node, 'idle', options => \%filter);
+$node->poll_query_until('postgres', "SELECT restart_lsn > '$restart' FROM pg_replication_slots WHERE slot_name = 'idle'")
+  or die 'the restart position stands still';
+pass('the WAL that such a slot keeps is released');
+
+# --- skip_empty_xacts -------------------------------------------------------------------------------------------------
+
+my %kinds;
+$kinds{ $_->{kind} }++ for events(drain($node, 'pairs', options => { %filter, skip_empty_xacts => 'off' }));
+is($kinds{begin}, $kinds{commit}, 'skip_empty_xacts=off: transactions are begun and committed');
+cmp_ok($kinds{begin}, '>=', 5, 'those without a wanted change too');
+is($kinds{insert}, 1, 'which they do not gain by it');
+
+# --- heartbeats -------------------------------------------------------------------------------------------------------
+
+$node->safe_psql('postgres', q{
+    SELECT pg_logical_emit_message(true, 'cdc_plugin.heartbeat', 'beat');
+    SELECT pg_logical_emit_message(true, 'somebody', 'else');
+});
+is(join(' ', map { "$_->{prefix}:$_->{content}" } changes(drain($node, 'beat', options => { %filter, actions => 'delete', messages => 'off', message_prefixes => 'none' }))),
+    'cdc_plugin.heartbeat:beat', 'a heartbeat passes every filter');
+
+# --- a long transaction of which nothing is wanted --------------------------------------------------------------------
+
+$node->safe_psql('postgres', q{
+    BEGIN;
+    INSERT INTO other SELECT n, 'filtered' FROM generate_series(1, 1200000) AS n;
+    COMMIT;
+    INSERT INTO wanted VALUES (2);
+});
+my $end = current_lsn($node);
+$node->append_conf('postgresql.conf', 'wal_sender_timeout = 500ms');
+$node->reload;
+$node->poll_query_until('postgres', q(SELECT setting = '500' FROM pg_settings WHERE name = 'wal_sender_timeout')) or die 'no reload';
+$node->safe_psql('postgres', "SELECT pg_copy_logical_replication_slot('late', '$_')") for qw(silent talkative);
+
+# A client that sends its position each second, and one that speaks only when it is asked to: only the second shows
+# whether the server asks in the middle of the transaction.
+for my $case ([ talkative => 1 ], [ silent => 0 ]) {
+    my ($slot, $interval) = @$case;
+    my $start = time();
+    my $log = -s $node->logfile;
+    my $file = drain($node, $slot, options => \%filter, endpos => $end, args => [ '-s', $interval ]);
+    my $took = time() - $start;
+    note(sprintf('%.1f s', $took));
+    cmp_ok($took, '>', 1, "$slot client: decoding took longer than twice wal_sender_timeout");
+    is(join(' ', map { $_->{after}{a} } grep { $_->{kind} eq 'insert' } changes($file)), '1 2', "$slot client: it was there until the end");
+    unlike(slurp_file($node->logfile, $log), qr/replication timeout/, "$slot client: no timeout");
+}
+
+# --- a client that does not read --------------------------------------------------------------------------------------
+
+$node->append_conf('postgresql.conf', 'wal_sender_timeout = 6s');
+$node->reload;
+$node->poll_query_until('postgres', q(SELECT setting = '6000' FROM pg_settings WHERE name = 'wal_sender_timeout')) or die 'no reload';
+$node->safe_psql('postgres', q(SELECT pg_replication_slot_advance('slow', pg_current_wal_lsn())));
+my $slow = receive($node, 'slow');
+my $walsender = $slow->walsender;
+$slow->signal('STOP');
+# More than the socket's buffers hold, so that the walsender has to wait.
+$node->safe_psql('postgres', 'INSERT INTO other SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 30000) AS n') for 1 .. 2;
+sleep(2);
+is($slow->walsender, $walsender, 'the walsender waits for a client that has stopped reading');
+$slow->signal('CONT');
+$slow->wait_for_confirmation;
+is($slow->walsender, $walsender, 'and goes on with it');
+is($slow->stop, 0, 'pg_recvlogical ends cleanly');
+my $summary = summary($slow->file);
+is($summary->{kinds}{insert}, 60000, 'with everything');
+
+# One that never reads again is given up; the slot is free for the next, who gets it all.
+$node->append_conf('postgresql.conf', 'wal_sender_timeout = 1s');
+$node->reload;
+$node->poll_query_until('postgres', q(SELECT setting = '1000' FROM pg_settings WHERE name = 'wal_sender_timeout')) or die 'no reload';
+my $dead = receive($node, 'slow');
+$dead->walsender;
+$dead->signal('STOP');
+$node->safe_psql('postgres', 'INSERT INTO other SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 30000) AS n');
+wait_for_slot($node, 'slow', 'NOT active');
+pass('a client that stays silent is given up');
+$dead->kill_hard;
+is(summary(drain($node, 'slow'))->{kinds}{insert}, 30000, 'and the next client gets what it missed');
+
+done_testing();
