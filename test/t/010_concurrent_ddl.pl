@@ -141,7 +141,7 @@ DECLARE
 BEGIN
     IF what IN (12, 13) THEN
         -- Writers must not see a label change between what they do and what they note down.
-        LOCK TABLE public.a, public.b, public.c IN ACCESS EXCLUSIVE MODE;
+        EXECUTE format('LOCK TABLE public.a, public.b, public.c, %s IN ACCESS EXCLUSIVE MODE', name_of_d());
     ELSE
         EXECUTE format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE', t);
     END IF;
