@@ -3,14 +3,15 @@
 #   make unit fuzz                             tests that need no server (see scripts/test for all of them)
 
 EXTENSION = cdc_plugin
-EXTVERSION = 0.1
+EXTVERSION = 0.2
 MODULE_big = cdc_plugin
 DATA = $(wildcard sql/cdc_plugin--*.sql)
 
 # Pure C++: compiled without PostgreSQL's headers in reach.
-PURE_SOURCES = $(wildcard src/wire/*.cpp) src/plugin/options.cpp src/plugin/pattern.cpp src/plugin/row_lists.cpp
+PURE_SOURCES = $(wildcard src/wire/*.cpp) src/plugin/options.cpp src/plugin/pattern.cpp src/plugin/row_lists.cpp \
+	$(addprefix src/guard/,message.cpp observation.cpp policies.cpp quantity.cpp rates.cpp verdict.cpp words.cpp)
 SERVER_SOURCES = src/module.cpp \
-	$(filter-out $(PURE_SOURCES),$(wildcard src/pg/*.cpp src/encode/*.cpp src/plugin/*.cpp src/functions/*.cpp))
+	$(filter-out $(PURE_SOURCES),$(wildcard src/pg/*.cpp src/encode/*.cpp src/plugin/*.cpp src/guard/*.cpp src/functions/*.cpp))
 PURE_OBJS = $(PURE_SOURCES:.cpp=.o)
 SERVER_OBJS = $(SERVER_SOURCES:.cpp=.o)
 OBJS = $(PURE_OBJS) $(SERVER_OBJS)

@@ -1,7 +1,7 @@
 // cdc.peek_changes() and cdc.get_changes(): a slot's changes as rows, decoded from the very batches that a consumer
 // would be sent.
 #include "json_records.hpp"
-#include "materialize.hpp"
+#include "../pg/materialize.hpp"
 
 #include "../pg/compat.hpp"
 #include "../pg/text.hpp"
@@ -288,7 +288,7 @@ void show_changes(FunctionCallInfo fcinfo, bool consume) {
     if (!PG_ARGISNULL(2) && PG_GETARG_INT32(2) < 0) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("upto_nchanges must not be negative"));
     }
-    functions::begin_set(fcinfo, false);
+    pg::begin_set(fcinfo, false);
     Decoding decoding{};
     decoding.result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     const MemoryContext context =

@@ -1,6 +1,6 @@
 // cdc.decode(bytea): the records of a batch as jsonb. The bytes may come from anywhere.
 #include "json_records.hpp"
-#include "materialize.hpp"
+#include "../pg/materialize.hpp"
 
 #include "../pg/text.hpp"
 
@@ -10,7 +10,7 @@ using namespace cdc;
 
 void decode(FunctionCallInfo fcinfo) {
     auto *const result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    functions::begin_set(fcinfo, true);
+    pg::begin_set(fcinfo, true);
     const bytea *const bytes = PG_GETARG_BYTEA_PP(0);
     const std::string_view batch(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 

@@ -1,7 +1,7 @@
 // What only the library can tell: its version, and whether the server lets it be an output plugin.
 #include "../pg/boundary.hpp"
 #include "../wire/schema.hpp"
-#include "materialize.hpp"
+#include "../pg/materialize.hpp"
 
 namespace {
 

@@ -102,4 +102,86 @@ inline XLogRecPtr readable_wal_end() {
 #endif
 }
 
+// The prefix of this library's settings: what is set under it and not defined is a mistake.
+inline void reserve_settings(const char *prefix) {
+#if PG_VERSION_NUM >= 150000
+    MarkGUCPrefixReserved(prefix);
+#else
+    EmitWarningsOnPlaceholders(prefix);
+#endif
+}
+
+// The end of WAL that slots are measured against.
+inline XLogRecPtr written_wal_end(bool recovery) {
+    if (!recovery) {
+        return GetXLogWriteRecPtr();
+    }
+    const XLogRecPtr replayed = GetXLogReplayRecPtr(nullptr);
+    const XLogRecPtr received = GetWalRcvFlushRecPtr(nullptr, nullptr);
+    return replayed > received ? replayed : received;
+}
+
+// Megabytes of a setting as whole WAL segments; -1 is none.
+inline uint64 mb_to_segments(int mb) {
+    return mb < 0 ? 0 : static_cast<uint64>(mb) / (static_cast<uint64>(wal_segment_size) / (1024 * 1024));
+}
+
+inline int wal_keep_mb() {
+    return wal_keep_size_mb;
+}
+
+// The process that has acquired a slot, or 0. The caller holds the slot's spinlock.
+inline pid_t slot_pid(const ReplicationSlot *slot) {
+#if PG_VERSION_NUM >= 190000
+    return slot->active_proc == INVALID_PROC_NUMBER ? 0 : GetPGProcByNumber(slot->active_proc)->pid;
+#else
+    return slot->active_pid;
+#endif
+}
+
+// Since when nobody has acquired a slot, where the server keeps that. The caller holds the slot's spinlock.
+inline TimestampTz slot_inactive_since(const ReplicationSlot *slot) {
+#if PG_VERSION_NUM >= 170000
+    return slot->inactive_since;
+#else
+    (void) slot;
+    return 0;
+#endif
+}
+
+// Whether a slot is kept up from the primary, and nothing of this server's own.
+inline bool slot_synced(const ReplicationSlotPersistentData &data) {
+#if PG_VERSION_NUM >= 170000
+    return data.synced;
+#else
+    (void) data;
+    return false;
+#endif
+}
+
+inline bool slot_invalidated(const ReplicationSlotPersistentData &data) {
+#if PG_VERSION_NUM >= 160000
+    return data.invalidated != RS_INVAL_NONE;
+#else
+    return XLogRecPtrIsInvalid(data.restart_lsn) && !XLogRecPtrIsInvalid(data.invalidated_at);
+#endif
+}
+
+// Transactions that a slot's output plugin was given since statistics were reset; -1 if there are no statistics.
+inline int64 decoded_transactions(const NameData &slot) {
+    const auto *const statistics = pgstat_fetch_replslot(slot);
+    return statistics == nullptr ? -1 : static_cast<int64>(statistics->total_txns);
+}
+
+// Writes a message that logical decoding shows outside of transactions, and makes it durable.
+inline XLogRecPtr emit_message(const char *prefix, std::string_view content) {
+#if PG_VERSION_NUM >= 170000
+    return LogLogicalMessage(prefix, content.data(), content.size(), false, true);
+#else
+    const XLogRecPtr lsn = LogLogicalMessage(prefix, content.data(), content.size(), false);
+    XLogFlush(lsn);
+    return lsn;
+#endif
+}
+
 }  // namespace cdc::pg

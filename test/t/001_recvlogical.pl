@@ -27,7 +27,8 @@ my $receiver = receive($node, 'first');
 $receiver->walsender;
 
 # 5 and 10 put the byte 0x0A, pg_recvlogical's newline, into the numbers: as a zigzag varint and as a length.
-my @bodies = ('plain', "two\nlines", "\n", "\n\n\n", '', "tab\tquote\"back\\slash", "ümläut €\n", "ends with newline\n", "\r\n");
+my @bodies = ('plain', "two\nlines", "\n", "\n\n\n", '', "tab\tquote\"back\\slash", "ümläut €\n",
+    "ends with newline\n", "\r\n");
 $node->safe_psql('postgres', sprintf(q{
     INSERT INTO item VALUES (%d, %s, '\x0a0d0a0a00ff', %d.50, ARRAY[E'a\nb', NULL, 'c'], '{"line": "a\nb"}')},
     $_ + 5, quote($bodies[$_]), $_)) for 0 .. $#bodies;
@@ -74,7 +75,8 @@ is_deeply([ map { [ $_->{kind}, $_->{before_kind}, $_->{before}{id}, $_->{after}
     'updates and deletes with full old rows, numbered in order');
 my ($update) = grep { $_->{kind} eq 'update' } @events;
 is_deeply($update->{before}, { %{ $inserts[0]{after} } }, 'the old row is the row that was inserted');
-is_deeply($update->{after}, { %{ $inserts[0]{after} }, price => '10.50', body => "plain\n" }, 'the new row is the new one');
+is_deeply($update->{after}, { %{ $inserts[0]{after} }, price => '10.50', body => "plain\n" },
+    'the new row is the new one');
 is_deeply([ map { [ @$_{qw(kind prefix content)} ] } @changes ],
     [ [ 'truncate', undef, undef ], [ 'message', 'note', "in\na transaction" ] ], 'a truncate and a message');
 is_deeply([ map { $_->{content} } grep { $_->{kind} eq 'message' && !$_->{transactional} } @events ],
@@ -94,7 +96,8 @@ my $one_liner = sub {
     my ($file) = @_;
     my ($out, $err) = ('', '');
     IPC::Run::run([ 'sh', '-c',
-        "(printf '\\n'; head -c -1 '$file') | protoc --decode=cdc_plugin.v1.BatchFile -I'$CdcTest::proto' cdc_plugin/v1/change.proto" ],
+        "(printf '\\n'; head -c -1 '$file') | "
+          . "protoc --decode=cdc_plugin.v1.BatchFile -I'$CdcTest::proto' cdc_plugin/v1/change.proto" ],
         '>', \$out, '2>', \$err);
     return ($? >> 8, $out, $err);
 };
@@ -112,7 +115,8 @@ unlike($text, qr/^\s+\d+: /m, 'and no field that the schema lacks');
     my ($out, $err) = ('', '');
     my $same = IPC::Run::run([ python(), '-c', <<'PYTHON', $receiver->file, $text_file ], '>', \$out, '2>', \$err);
 import os, sys
-sys.path[0] = os.environ["CDC_PROTO"]  # in place of the current directory, where the module of that name is the server's
+# In place of the current directory, where the module of that name is the server's.
+sys.path[0] = os.environ["CDC_PROTO"]
 from google.protobuf import text_format
 from google.protobuf.internal.decoder import _DecodeVarint
 from cdc_plugin.v1 import change_pb2 as pb
@@ -136,26 +140,37 @@ is(scalar(@json), scalar(@events), 'format=json: one line of valid JSON for each
 my @json_inserts = grep { ($_->{op} // '') eq 'insert' } @json;
 is_deeply([ map { $_->{after}{body} } @json_inserts ], \@bodies, 'with the same values');
 is_deeply([ map { $_->{ordinal} } grep { exists $_->{ordinal} && !exists $_->{prefix} } @json ],
-    [ map { $_->{ordinal} } grep { exists $_->{ordinal} && $_->{kind} ne 'message' } @events ], 'and the same ordinals');
+    [ map { $_->{ordinal} } grep { exists $_->{ordinal} && $_->{kind} ne 'message' } @events ],
+    'and the same ordinals');
 
 # --- wrong options ----------------------------------------------------------------------------------------------------
 
 my @wrong = (
-    [ [ 'framing=delimited', 'nonsense=1' ], qr/ERROR:  unrecognized output plugin option "nonsense"/, 'an unknown option' ],
-    [ [ 'framing=delimited', 'framing=delimited' ], qr/ERROR:  repeated output plugin option "framing"/, 'a repeated option' ],
+    [ [ 'framing=delimited', 'nonsense=1' ], qr/ERROR:  unrecognized output plugin option "nonsense"/,
+        'an unknown option' ],
+    [ [ 'framing=delimited', 'framing=delimited' ], qr/ERROR:  repeated output plugin option "framing"/,
+        'a repeated option' ],
     [ [ 'format' ], qr/ERROR:  invalid value for output plugin option "format"/, 'an option without a value' ],
     [ [ 'format=' ], qr/ERROR:  invalid value for output plugin option "format": ""/, 'an empty value' ],
     [ [ 'format=xml' ], qr/ERROR:  invalid value for output plugin option "format": "xml"/, 'an unknown format' ],
-    [ [ 'batch_bytes=0' ], qr/ERROR:  invalid value for output plugin option "batch_bytes": "0"/, 'a value out of range' ],
-    [ [ 'batch_bytes=64 kB' ], qr/ERROR:  invalid value for output plugin option "batch_bytes"/, 'a value with a space' ],
-    [ [ 'batch_bytes=99999999999999999999' ], qr/ERROR:  invalid value for output plugin option "batch_bytes"/, 'a value that overflows' ],
-    [ [ 'tables=item' ], qr/ERROR:  invalid value for output plugin option "tables": "item"/, 'a table without a schema' ],
-    [ [ 'tables=public.item\\' ], qr/ERROR:  invalid value for output plugin option "tables"/, 'a pattern that ends with a backslash' ],
-    [ [ 'tables=public.item,' ], qr/ERROR:  invalid value for output plugin option "tables"/, 'a list that ends with a comma' ],
+    [ [ 'batch_bytes=0' ], qr/ERROR:  invalid value for output plugin option "batch_bytes": "0"/,
+        'a value out of range' ],
+    [ [ 'batch_bytes=64 kB' ], qr/ERROR:  invalid value for output plugin option "batch_bytes"/,
+        'a value with a space' ],
+    [ [ 'batch_bytes=99999999999999999999' ], qr/ERROR:  invalid value for output plugin option "batch_bytes"/,
+        'a value that overflows' ],
+    [ [ 'tables=item' ], qr/ERROR:  invalid value for output plugin option "tables": "item"/,
+        'a table without a schema' ],
+    [ [ 'tables=public.item\\' ], qr/ERROR:  invalid value for output plugin option "tables"/,
+        'a pattern that ends with a backslash' ],
+    [ [ 'tables=public.item,' ], qr/ERROR:  invalid value for output plugin option "tables"/,
+        'a list that ends with a comma' ],
     [ [ 'actions=insert,upsert' ], qr/ERROR:  invalid value for output plugin option "actions"/, 'an unknown action' ],
-    [ [ 'messages=perhaps' ], qr/ERROR:  invalid value for output plugin option "messages": "perhaps"/, 'a Boolean that is none' ],
+    [ [ 'messages=perhaps' ], qr/ERROR:  invalid value for output plugin option "messages": "perhaps"/,
+        'a Boolean that is none' ],
     [ [ 'origin=some' ], qr/ERROR:  invalid value for output plugin option "origin"/, 'an unknown origin' ],
-    [ [ 'format=json', 'framing=delimited' ], qr/ERROR:  conflicting output plugin options/, 'options that do not go together' ],
+    [ [ 'format=json', 'framing=delimited' ], qr/ERROR:  conflicting output plugin options/,
+        'options that do not go together' ],
 );
 for my $case (@wrong) {
     my ($options, $error, $what) = @$case;
@@ -170,6 +185,7 @@ for my $case (@wrong) {
 is_deeply([ map { $_->{digest} } changes(drain($node, 'wrong', endpos => $end)) ],
     [ map { $_->{digest} } grep { exists $_->{id} } @events ], 'after all these the slot gives all changes');
 
-$node->command_ok([ 'pg_recvlogical', '-d', $connection, '-S', 'first', '--drop-slot' ], 'pg_recvlogical drops the slot');
+$node->command_ok([ 'pg_recvlogical', '-d', $connection, '-S', 'first', '--drop-slot' ],
+    'pg_recvlogical drops the slot');
 
 done_testing();

@@ -53,7 +53,8 @@ pass('the client was killed in mid-stream');
 
 $node->restart;
 push @parts, read_part($node, 'main', 5_000_000, sub {
-    my $walsender = $node->safe_psql('postgres', q(SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'main'));
+    my $walsender = $node->safe_psql('postgres',
+        q(SELECT active_pid FROM pg_replication_slots WHERE slot_name = 'main'));
     kill('KILL', $walsender);
     # A crash of one process restarts the whole server.
     $node->poll_query_until('postgres', 'SELECT NOT pg_is_in_recovery()') or die 'no restart';
@@ -116,7 +117,8 @@ sub same_events {
     my @wanted = grep { $expected->($_) } @all;
     cmp_ok(scalar(@wanted), '>', 0, "$what: selects something");
     is(join(' ', map { $_->{id} } @found), join(' ', map { $_->{id} } @wanted), "$what: the ids are those without it");
-    is_deeply([ grep { $_->{digest} ne $digest{ $_->{id} } } @found ], [], "$what: and the bytes") unless $options->{changed_columns};
+    is_deeply([ grep { $_->{digest} ne $digest{ $_->{id} } } @found ], [], "$what: and the bytes")
+        unless $options->{changed_columns};
     return @found;
 }
 my $of = sub { my ($event, $name) = @_; return ($event->{relation} // '') eq $name };
@@ -128,8 +130,8 @@ same_events('actions', 'actions', { actions => 'delete,truncate' },
 same_events('messages', 'quiet', { messages => 'off', batch_bytes => '1MB' }, sub { $_[0]{kind} ne 'message' });
 same_events('skip_empty_xacts', 'empty', { tables => 'public.gone', skip_empty_xacts => 'off' },
     sub { $of->($_[0], 'public.gone') || $_[0]{kind} =~ /^(?:truncate|message)$/ });
-my @changed = same_events('changed_columns', 'changed', { changed_columns => 'on', actions => 'update', messages => 'off' },
-    sub { $_[0]{kind} eq 'update' });
+my @changed = same_events('changed_columns', 'changed',
+    { changed_columns => 'on', actions => 'update', messages => 'off' }, sub { $_[0]{kind} eq 'update' });
 is_deeply([ grep { $_->{relation} eq 'public.big' && "@{ $_->{changed} }" ne 'body' } @changed ], [],
     'changed_columns names the column that changed');
 is_deeply([ grep { $_->{relation} eq 'public.other' && exists $_->{changed} } @changed ], [],

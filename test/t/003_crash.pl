@@ -39,7 +39,8 @@ sub start_writers {
         open(STDOUT, '>', '/dev/null');
         open(STDERR, '>', '/dev/null');
         # Ends with the connection, when the server is killed.
-        { exec('pgbench', '-n', '-c', 3, '-T', 60, '-R', 300, '-D', "round=$round", '-f', $script, $node->connstr('postgres')) }
+        { exec('pgbench', '-n', '-c', 3, '-T', 60, '-R', 300, '-D', "round=$round", '-f', $script,
+            $node->connstr('postgres')) }
         POSIX::_exit(127);
     }
     return $pid;

@@ -46,7 +46,8 @@ $node->safe_psql('postgres', q{
         DELETE FROM fact WHERE sub = 0 AND id > 500000;
     END $$;
 });
-my %expected = (begin => 1, commit => 1, relation => 1, insert => 550000 + 200 * 1000, update => 200000, delete => 50000);
+my %expected = (
+    begin => 1, commit => 1, relation => 1, insert => 550000 + 200 * 1000, update => 200000, delete => 50000);
 is($node->safe_psql('postgres', 'SELECT count(*) FROM fact'), 700000, 'the transaction did what it should');
 
 # Peak of a process's resident memory in kB, from the kernel.
@@ -81,7 +82,8 @@ is($summary->{gaps}, 0, 'numbered from 1 to 1,000,000');
 ok($spilled, 'the walsender had spilled changes to pg_replslot');
 is($spill_files->(), 0, 'nothing of that is left');
 $node->poll_query_until('postgres',
-    q(SELECT spill_txns > 0 AND spill_count > 10 AND spill_bytes > 0 FROM pg_stat_replication_slots WHERE slot_name = 'spill'))
+    q(SELECT spill_txns > 0 AND spill_count > 10 AND spill_bytes > 0
+      FROM pg_stat_replication_slots WHERE slot_name = 'spill'))
   or die 'no spills are counted';
 pass('the statistics count the spills');
 

@@ -39,12 +39,14 @@ sub setting { return $node->safe_psql('postgres', 'SHOW output_plugin_libraries'
 sub entries {
     return $node->safe_psql('postgres', q{
         SELECT string_agg(btrim(entry, ' "'), '/')
-        FROM regexp_split_to_table(current_setting('output_plugin_libraries'), ',(?=(?:[^"]*"[^"]*")*[^"]*$)') AS entry});
+        FROM regexp_split_to_table(current_setting('output_plugin_libraries'),
+            ',(?=(?:[^"]*"[^"]*")*[^"]*$)') AS entry});
 }
 
 sub slot_error {
     my ($status, $out, $err) = $node->psql('postgres',
-        q(SELECT pg_create_logical_replication_slot('probe', 'cdc_plugin')), on_error_stop => 1, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
+        q(SELECT pg_create_logical_replication_slot('probe', 'cdc_plugin')),
+        on_error_stop => 1, extra_params => [ '-v', 'VERBOSITY=verbose' ]);
     $node->safe_psql('postgres', q(SELECT pg_drop_replication_slot('probe'))) if $status == 0;
     return $err;
 }
@@ -59,11 +61,13 @@ sub mend {
         wait_until('the setting is in force', sub { return slot_error() =~ /42501/ });
     }
     my $before = setting();
-    like(slot_error(), qr/42501: library "cdc_plugin" may not be used as an output plugin/, "$what: the server refuses the plugin");
+    like(slot_error(), qr/42501: library "cdc_plugin" may not be used as an output plugin/,
+        "$what: the server refuses the plugin");
     my $row = preflight();
     is($row->{status}, 'error', "$what: preflight reports an error");
     like($row->{finding}, qr/\Q$before\E/, "$what: and the setting as it is");
-    like($row->{fix}, qr/^ALTER SYSTEM SET output_plugin_libraries = .+; SELECT pg_reload_conf\(\);$/, "$what: and a command");
+    like($row->{fix}, qr/^ALTER SYSTEM SET output_plugin_libraries = .+; SELECT pg_reload_conf\(\);$/,
+        "$what: and a command");
     note("$what: $before -> $row->{fix}");
 
     # As a user copies it, statement by statement.
@@ -84,7 +88,8 @@ mend('one plugin', 'test_decoding', 'test_decoding/cdc_plugin');
 mend('names that need quotes', q('My-Plugin', pgoutput, "Other"), 'My-Plugin/pgoutput/Other/cdc_plugin');
 mend('a name like ours', 'cdc_plugin2, pgoutput', 'cdc_plugin2/pgoutput/cdc_plugin');
 mend('the list in one pair of quotes', q('pgoutput, test_decoding'), 'pgoutput/test_decoding/cdc_plugin');
-mend('the list with ours in one pair of quotes', q('pgoutput, test_decoding, cdc_plugin'), 'pgoutput/test_decoding/cdc_plugin');
+mend('the list with ours in one pair of quotes', q('pgoutput, test_decoding, cdc_plugin'),
+    'pgoutput/test_decoding/cdc_plugin');
 mend('an empty list', q(''), 'cdc_plugin');
 
 # The same mistake in the file, where the value of a list is always quoted once.
@@ -120,7 +125,8 @@ $node->safe_psql('postgres', 'ALTER SYSTEM SET output_plugin_libraries = pgoutpu
 $node->reload;
 wait_until('the slot can be created', sub { return slot_error() eq '' });
 create_slot($node, 'kept');
-$node->safe_psql('postgres', 'CREATE TABLE t (a int); INSERT INTO t VALUES (1); ALTER SYSTEM SET output_plugin_libraries = pgoutput');
+$node->safe_psql('postgres', 'CREATE TABLE t (a int); INSERT INTO t VALUES (1)');
+$node->safe_psql('postgres', 'ALTER SYSTEM SET output_plugin_libraries = pgoutput');
 $node->reload;
 wait_until('the setting is in force', sub { return slot_error() =~ /42501/ });
 my ($status, $stderr) = drain_fails($node, 'kept');

@@ -16,7 +16,8 @@ sub preflight {
 
 sub slot_result {
     my ($node) = @_;
-    my ($status, $out, $err) = $node->psql('postgres', q(SELECT slot_name FROM pg_create_logical_replication_slot('s', 'cdc_plugin')));
+    my ($status, $out, $err) =
+      $node->psql('postgres', q(SELECT slot_name FROM pg_create_logical_replication_slot('s', 'cdc_plugin')));
     return $status == 0 ? $out : $err;
 }
 
@@ -36,7 +37,8 @@ sub follow_advice {
 # --- wal_level = replica, PostgreSQL's default ------------------------------------------------------------------------
 
 my $node = cdc_node('replica', level => 'replica');
-like(slot_result($node), qr/logical decoding requires "?wal_level"? >= "?logical/, 'wal_level = replica: the server makes no slot');
+like(slot_result($node), qr/logical decoding requires "?wal_level"? >= "?logical/,
+    'wal_level = replica: the server makes no slot');
 my %found = preflight($node);
 is($found{wal_level}{status}, 'error', 'preflight reports an error');
 is($found{wal_level}{finding}, 'wal_level is replica', 'and what is wrong');
@@ -72,7 +74,8 @@ create_slot($bare, "more_$_") for 2 .. $slots;
 is($found{max_replication_slots}{status}, 'error', 'preflight sees that no slot is free');
 is($found{max_replication_slots}{finding}, "$slots of $slots replication slots are in use", 'and counts them');
 follow_advice($bare, 'used up');
-is_deeply([ grep { $_->{status} eq 'error' } values %{ { preflight($bare) } } ], [], 'behind the restart there is room again');
+is_deeply([ grep { $_->{status} eq 'error' } values %{ { preflight($bare) } } ], [],
+    'behind the restart there is room again');
 create_slot($bare, 'one_more');
 pass('for one more slot');
 
@@ -84,7 +87,8 @@ $bare->safe_psql('postgres', q{
     ALTER TABLE nothing REPLICA IDENTITY NOTHING;
     CREATE UNLOGGED TABLE unlogged (a int);
 });
-my $fixes = $bare->safe_psql('postgres', q(SELECT fix FROM cdc.preflight() WHERE item = 'replica_identity' ORDER BY fix));
+my $fixes = $bare->safe_psql('postgres',
+    q(SELECT fix FROM cdc.preflight() WHERE item = 'replica_identity' ORDER BY fix));
 is($fixes, qq(ALTER TABLE public."No Key" REPLICA IDENTITY FULL;\nALTER TABLE public.nothing REPLICA IDENTITY FULL;),
     'preflight names the tables whose updates would not say which row they hit');
 $bare->safe_psql('postgres', $fixes);

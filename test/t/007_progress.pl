@@ -13,12 +13,29 @@ $node->safe_psql('postgres', 'CREATE TABLE wanted (a int); CREATE TABLE other (a
 create_slot($node, $_) for qw(idle pairs beat late slow);
 my %filter = (tables => 'public.wanted');
 
+sub set_timeout {
+    my ($ms) = @_;
+    $node->append_conf('postgresql.conf', "wal_sender_timeout = ${ms}ms");
+    $node->reload;
+    $node->poll_query_until('postgres', "SELECT setting = '$ms' FROM pg_settings WHERE name = 'wal_sender_timeout'")
+      or die 'the setting does not change';
+    return;
+}
+
+# More than the socket's buffers hold, so that a walsender has to wait for its client.
+sub write_much {
+    $node->safe_psql('postgres',
+        'INSERT INTO other SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 30000) AS n');
+    return;
+}
+
 # --- nothing matches --------------------------------------------------------------------------------------------------
 
 my $idle = receive($node, 'idle', options => \%filter);
 $idle->walsender;
 for my $round (1 .. 3) {
-    my $before = $node->safe_psql('postgres', q(SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'idle'));
+    my $before = $node->safe_psql('postgres',
+        q(SELECT confirmed_flush_lsn FROM pg_replication_slots WHERE slot_name = 'idle'));
     $node->safe_psql('postgres', 'INSERT INTO other SELECT n FROM generate_series(1, 100) AS n');
     my $end = current_lsn($node);
     $idle->wait_for_confirmation($end);
@@ -34,8 +51,7 @@ is(join(' ', map { $_->{kind} } @events), 'begin relation insert commit', 'what 
 $node->safe_psql('postgres', 'CHECKPOINT; INSERT INTO other VALUES (0)');
 my $restart = $node->safe_psql('postgres', q(SELECT restart_lsn FROM pg_replication_slots WHERE slot_name = 'idle'));
 drain($node, 'idle', options => \%filter);
-$node->poll_query_until('postgres', "SELECT restart_lsn > '$restart' FROM pg_replication_slots WHERE slot_name = 'idle'")
-  or die 'the restart position stands still';
+wait_for_slot($node, 'idle', "restart_lsn > '$restart'");
 pass('the WAL that such a slot keeps is released');
 
 # --- skip_empty_xacts -------------------------------------------------------------------------------------------------
@@ -52,7 +68,8 @@ $node->safe_psql('postgres', q{
     SELECT pg_logical_emit_message(true, 'cdc_plugin.heartbeat', 'beat');
     SELECT pg_logical_emit_message(true, 'somebody', 'else');
 });
-is(join(' ', map { "$_->{prefix}:$_->{content}" } changes(drain($node, 'beat', options => { %filter, actions => 'delete', messages => 'off', message_prefixes => 'none' }))),
+my %nothing = (%filter, actions => 'delete', messages => 'off', message_prefixes => 'none');
+is(join(' ', map { "$_->{prefix}:$_->{content}" } changes(drain($node, 'beat', options => \%nothing))),
     'cdc_plugin.heartbeat:beat', 'a heartbeat passes every filter');
 
 # --- a long transaction of which nothing is wanted --------------------------------------------------------------------
@@ -64,9 +81,7 @@ $node->safe_psql('postgres', q{
     INSERT INTO wanted VALUES (2);
 });
 my $end = current_lsn($node);
-$node->append_conf('postgresql.conf', 'wal_sender_timeout = 500ms');
-$node->reload;
-$node->poll_query_until('postgres', q(SELECT setting = '500' FROM pg_settings WHERE name = 'wal_sender_timeout')) or die 'no reload';
+set_timeout(500);
 $node->safe_psql('postgres', "SELECT pg_copy_logical_replication_slot('late', '$_')") for qw(silent talkative);
 
 # A client that sends its position each second, and one that speaks only when it is asked to: only the second shows
@@ -79,21 +94,20 @@ for my $case ([ talkative => 1 ], [ silent => 0 ]) {
     my $took = time() - $start;
     note(sprintf('%.1f s', $took));
     cmp_ok($took, '>', 1, "$slot client: decoding took longer than twice wal_sender_timeout");
-    is(join(' ', map { $_->{after}{a} } grep { $_->{kind} eq 'insert' } changes($file)), '1 2', "$slot client: it was there until the end");
+    is(join(' ', map { $_->{after}{a} } grep { $_->{kind} eq 'insert' } changes($file)), '1 2',
+        "$slot client: it was there until the end");
     unlike(slurp_file($node->logfile, $log), qr/replication timeout/, "$slot client: no timeout");
 }
 
 # --- a client that does not read --------------------------------------------------------------------------------------
 
-$node->append_conf('postgresql.conf', 'wal_sender_timeout = 6s');
-$node->reload;
-$node->poll_query_until('postgres', q(SELECT setting = '6000' FROM pg_settings WHERE name = 'wal_sender_timeout')) or die 'no reload';
+set_timeout(6000);
 $node->safe_psql('postgres', q(SELECT pg_replication_slot_advance('slow', pg_current_wal_lsn())));
 my $slow = receive($node, 'slow');
 my $walsender = $slow->walsender;
 $slow->signal('STOP');
-# More than the socket's buffers hold, so that the walsender has to wait.
-$node->safe_psql('postgres', 'INSERT INTO other SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 30000) AS n') for 1 .. 2;
+write_much();
+write_much();
 sleep(2);
 is($slow->walsender, $walsender, 'the walsender waits for a client that has stopped reading');
 $slow->signal('CONT');
@@ -104,13 +118,11 @@ my $summary = summary($slow->file);
 is($summary->{kinds}{insert}, 60000, 'with everything');
 
 # One that never reads again is given up; the slot is free for the next, who gets it all.
-$node->append_conf('postgresql.conf', 'wal_sender_timeout = 1s');
-$node->reload;
-$node->poll_query_until('postgres', q(SELECT setting = '1000' FROM pg_settings WHERE name = 'wal_sender_timeout')) or die 'no reload';
+set_timeout(1000);
 my $dead = receive($node, 'slow');
 $dead->walsender;
 $dead->signal('STOP');
-$node->safe_psql('postgres', 'INSERT INTO other SELECT n, repeat(md5(n::text), 10) FROM generate_series(1, 30000) AS n');
+write_much();
 wait_for_slot($node, 'slow', 'NOT active');
 pass('a client that stays silent is given up');
 $dead->kill_hard;

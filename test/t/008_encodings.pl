@@ -17,8 +17,8 @@ my $node = cdc_node('encodings', extension => 0, conf => 'max_replication_slots 
 
 # SQL as characters; its result too.
 sub sql {
-    my ($database, $query, %how) = @_;
-    return decode('UTF-8', $node->safe_psql($database, encode('UTF-8', $query), %how));
+    my ($database, $query) = @_;
+    return decode('UTF-8', $node->safe_psql($database, encode('UTF-8', $query)));
 }
 
 # The words that each encoding can write. Names, labels and values are made of them.
@@ -26,7 +26,8 @@ my %words = (
     latin1 => [ LATIN1 => 'été', 'größe', 'ñandú', "caf\x{e9} \x{a3}\x{a0}\x{ff}", qq(q"uo'te\\ \x{fc}) ],
     eucjp => [ EUC_JP => '日本', '大きさ', '表示', "能登\x{ff0d}半島ソ表", 'ｶﾅ かな "漢字"' ],
     win1251 => [ WIN1251 => 'таблица', 'Размер', 'Привет', "Ёж \x{2116}\x{2014}\x{20ac}", '«кавычки» \' " \\' ],
-    utf8 => [ UTF8 => 'ταβλό', '尺寸', '🙂', "a\x{301} \x{1f469}\x{200d}\x{1f4bb} \x{10fffd}", "\x{feff}\x{fffd}\x{2028}\x{7f}" ],
+    utf8 => [
+        UTF8 => 'ταβλό', '尺寸', '🙂', "a\x{301} \x{1f469}\x{200d}\x{1f4bb} \x{10fffd}", "\x{feff}\x{fffd}\x{2028}\x{7f}" ],
 );
 
 sub literal {
@@ -59,7 +60,8 @@ for my $database (sort keys %words) {
         INSERT INTO "$label"."$table" VALUES (
             1, @{[literal($text)]}, '$label', ARRAY['plain', '$label', NULL]::"$label"."$table mood"\[\],
             ARRAY[@{[literal($odd)]}, NULL, '$table'], '$label', @{[literal($odd)]}, '$column', @{[literal($text)]},
-            json_build_object('$column', @{[literal($odd)]}), jsonb_build_object('$column', @{[literal($text)]}, 'n', 1),
+            json_build_object('$column', @{[literal($odd)]}),
+            jsonb_build_object('$column', @{[literal($text)]}, 'n', 1),
             ROW(@{[literal($text)]}, '$label'), '$label', '[1,5)', @{[literal($text x 300)]});
         UPDATE "$label"."$table" SET "$column" = @{[literal($odd)]};
         INSERT INTO plain VALUES ('$text');
@@ -68,16 +70,20 @@ for my $database (sort keys %words) {
     my $end = sql($database, 'SELECT pg_current_wal_lsn()');
 
     my @events = events(drain($node, "${database}_all", database => $database, endpos => $end));
-    is_deeply([ @{ $events[0] }{qw(kind prefix content)} ], [ 'message', $label, 'first' ], "$database: a message outside of transactions");
+    is_deeply([ @{ $events[0] }{qw(kind prefix content)} ], [ 'message', $label, 'first' ],
+        "$database: a message outside of transactions");
     my ($definition) = grep { $_->{kind} eq 'relation' } @events;
     is($definition->{relation}, "$label.$table", "$database: names of schema and table");
-    is_deeply([ @{ $definition->{columns} }[ 1, -1 ] ], [ $column, "dotted.$table,name" ], "$database: names of columns");
-    is($definition->{types}[2], sql($database, qq(SELECT format_type('"$label"."$table mood"'::regtype, NULL))), "$database: names of types");
+    is_deeply([ @{ $definition->{columns} }[ 1, -1 ] ], [ $column, "dotted.$table,name" ],
+        "$database: names of columns");
+    is($definition->{types}[2], sql($database, qq(SELECT format_type('"$label"."$table mood"'::regtype, NULL))),
+        "$database: names of types");
 
     my ($insert, $update, $plain, $message) = grep { exists $_->{id} } @events;
     my $row = $insert->{after};
     my $expected = {
-        id => 1, $column => $text, mood => $label, moods => [ 'plain', $label, undef ], names => [ $odd, undef, $table ],
+        id => 1, $column => $text, mood => $label, moods => [ 'plain', $label, undef ],
+        names => [ $odd, undef, $table ],
         fixed => $label . ' ' x (8 - length($label)), limited => $odd, sys => $column, word => $text,
         # As the server prints them.
         doc => sql($database, qq(SELECT doc::text FROM "$label"."$table")),
@@ -102,7 +108,9 @@ for my $database (sort keys %words) {
               . literal($pattern) . q{, 'messages', 'off')});
         is($count, 2, "$database: a pattern with non-ASCII characters");
     }
-    is(sql($database, "SELECT count(*) FROM cdc.peek_changes('${database}_sql', NULL, NULL, 'exclude_tables', '$label.$table', 'messages', 'off')"),
+    is(sql($database, qq{
+            SELECT count(*)
+            FROM cdc.peek_changes('${database}_sql', NULL, NULL, 'exclude_tables', '$label.$table', 'messages', 'off')}),
         1, "$database: exclude_tables");
 
     # JSON: pure ASCII, so that it is right in every encoding, and yet the same characters.
@@ -110,11 +118,6 @@ for my $database (sort keys %words) {
     my ($json) = grep { ($_->{op} // '') eq 'insert' } json_lines($file);
     is($json->{after}{$column}, $text, "$database: format=json, into a file");
     unlike(slurp_file($file), qr/[^\x00-\x7f]/, "$database: in ASCII") if $database ne 'utf8';
-    is(sql($database, qq{
-            SELECT string_agg(data::jsonb->'after'->>'$column', '/')
-            FROM pg_logical_slot_peek_changes('${database}_json', NULL, NULL, 'format', 'json')
-            WHERE data::jsonb->'after' ? '$column'}),
-        '', "$database: (the slot is drained)");
     my $in_server = qq{
         SELECT string_agg(data::jsonb->'after'->>'$column', '/')
         FROM pg_logical_slot_peek_changes('${database}_sql', NULL, NULL, 'format', 'json')
@@ -122,19 +125,23 @@ for my $database (sort keys %words) {
     is(sql($database, $in_server), "$text/$odd", "$database: format=json, in the server");
     is(sql($database, qq(
             SELECT string_agg(record->'after'->>'$column', '/')
-            FROM (SELECT string_agg(data, '') AS batch FROM pg_logical_slot_peek_binary_changes('${database}_sql', NULL, NULL)) AS b,
+            FROM (SELECT string_agg(data, '') AS batch
+                  FROM pg_logical_slot_peek_binary_changes('${database}_sql', NULL, NULL)) AS b,
                  cdc.decode(batch) AS record
             WHERE record->'after' ? '$column')),
         "$text/$odd", "$database: cdc.decode");
 
     my @peeked = split(/\n/, sql($database, qq{
-        SELECT concat_ws('|', op, relation, after->>'$column', after->>'mood', after->'names'->>0, after->'docb'->>'$column')
+        SELECT concat_ws('|', op, relation, after->>'$column', after->>'mood', after->'names'->>0,
+            after->'docb'->>'$column')
         FROM cdc.peek_changes('${database}_sql') WHERE op IN ('insert', 'update') AND after ? 'id'}));
     my $regclass = sql($database, qq(SELECT '"$label"."$table"'::regclass));
-    is_deeply(\@peeked, [ join('|', 'insert', $regclass, $text, $label, $odd, $text), join('|', 'update', $regclass, $odd, $label, $odd, $text) ],
-        "$database: cdc.peek_changes");
-    is(sql($database, qq(SELECT details->>'prefix' FROM cdc.get_changes('${database}_sql') WHERE op = 'message')), "$label\n$label",
-        "$database: cdc.get_changes");
+    is_deeply(\@peeked, [
+            join('|', 'insert', $regclass, $text, $label, $odd, $text),
+            join('|', 'update', $regclass, $odd, $label, $odd, $text)
+        ], "$database: cdc.peek_changes");
+    is(sql($database, qq(SELECT details->>'prefix' FROM cdc.get_changes('${database}_sql') WHERE op = 'message')),
+        "$label\n$label", "$database: cdc.get_changes");
 
     # A renamed label and column, decoded from the catalogs as they were.
     sql($database, qq{
@@ -156,7 +163,8 @@ $node->safe_psql('postgres', q(CREATE DATABASE sqlascii ENCODING 'SQL_ASCII' LOC
     sql('sqlascii', 'CREATE EXTENSION cdc_plugin');
     sql('sqlascii', q{
         CREATE TYPE mood AS ENUM ('naïve', 'plain');
-        CREATE TABLE "täble" (id int PRIMARY KEY, body text, mood mood, names text[], doc json, docb jsonb, found tsvector, vc varchar(10), c char(4));
+        CREATE TABLE "täble" (id int PRIMARY KEY, body text, mood mood, names text[], doc json, docb jsonb,
+            found tsvector, vc varchar(10), c char(4));
         ALTER TABLE "täble" REPLICA IDENTITY FULL;
     });
     # A table whose name is not UTF-8 either, and a label.
@@ -190,12 +198,16 @@ $node->safe_psql('postgres', q(CREATE DATABASE sqlascii ENCODING 'SQL_ASCII' LOC
     is_deeply($bad->{after}, {
             id => 2, body => { undecoded => '6772fc6e' }, mood => 'plain',
             names => [ { undecoded => 'e9' }, 'ok', { undecoded => 'eda080' } ],
-            doc => { undecoded => unpack('H*', qq({"k": "\xfc"})) }, docb => { undecoded => unpack('H*', qq({"k": "\xfc"})) },
-            found => { undecoded => unpack('H*', "'w\xf6rd'") }, vc => { undecoded => 'ff' }, c => { undecoded => 'c3202020' }
+            doc => { undecoded => unpack('H*', qq({"k": "\xfc"})) },
+            docb => { undecoded => unpack('H*', qq({"k": "\xfc"})) },
+            found => { undecoded => unpack('H*', "'w\xf6rd'") }, vc => { undecoded => 'ff' },
+            c => { undecoded => 'c3202020' }
         }, 'SQL_ASCII: bytes that are not UTF-8 arrive as undecoded_text');
-    is_deeply([ $update->{before}{body}, $update->{after}{body} ], [ { undecoded => '6772fc6e' }, 'clean' ], 'SQL_ASCII: in old rows too');
+    is_deeply([ $update->{before}{body}, $update->{after}{body} ], [ { undecoded => '6772fc6e' }, 'clean' ],
+        'SQL_ASCII: in old rows too');
     is($named->{relation}, 'public.t?ble', 'SQL_ASCII: in a name they become question marks');
-    is_deeply($named->{after}, { id => 3, "c?l" => 'x', bad => { undecoded => unpack('H*', "l\xe4bel") } }, 'SQL_ASCII: labels keep them');
+    is_deeply($named->{after}, { id => 3, "c?l" => 'x', bad => { undecoded => unpack('H*', "l\xe4bel") } },
+        'SQL_ASCII: labels keep them');
     is($message->{prefix}, 'pr?fix', 'SQL_ASCII: a prefix is a name');
     is($behind->{after}{body}, 'behind', 'SQL_ASCII: the slot goes on');
 
@@ -203,12 +215,16 @@ $node->safe_psql('postgres', q(CREATE DATABASE sqlascii ENCODING 'SQL_ASCII' LOC
     is(scalar(grep { exists $_->{ordinal} } json_lines($file)), 6, 'SQL_ASCII: format=json is JSON');
     # jsonb refuses \u escapes above 7F in a database without an encoding.
     for my $case (
-        [ q(SELECT count(data::jsonb) FROM pg_logical_slot_peek_changes('ascii_sql', NULL, NULL, 'format', 'json') WHERE data LIKE '%ordinal%'), 6 ],
-        [ q(SELECT string_agg(op, ' ') FROM cdc.peek_changes('ascii_sql')) ],
-        [ q(SELECT after->>'body' FROM cdc.peek_changes('ascii_sql', NULL, 1)), 'grün €' ]) {
-        my ($query, $expected) = @$case;
+        [ 'format=json is jsonb in the server', 6, q{
+            SELECT count(data::jsonb) FROM pg_logical_slot_peek_changes('ascii_sql', NULL, NULL, 'format', 'json')
+            WHERE data LIKE '%ordinal%'} ],
+        [ 'cdc.peek_changes', 'insert message insert update insert message insert',
+            q(SELECT string_agg(op, ' ') FROM cdc.peek_changes('ascii_sql')) ],
+        [ 'cdc.peek_changes shows bytes that are UTF-8', 'grün €',
+            q(SELECT after->>'body' FROM cdc.peek_changes('ascii_sql', NULL, 1)) ]) {
+        my ($what, $expected, $query) = @$case;
         my ($status, $out, $err) = $node->psql('sqlascii', $query);
-        is(decode('UTF-8', $out), $expected // 'insert message insert update insert message insert', "SQL_ASCII: $query") or diag($err);
+        is(decode('UTF-8', $out), $expected, "SQL_ASCII: $what") or diag($err);
     }
     my @found = changes(drain($node, 'ascii_filter', database => 'sqlascii', endpos => $end,
             options => { tables => encode('UTF-8', 'public.tä*'), messages => 'off' }));

@@ -1,5 +1,5 @@
-# Tables that are altered, renamed, rewritten, truncated and dropped while they are written and decoded. Each transaction
-# writes into a journal what it does to which row; the stream must say the same.
+# Tables that are altered, renamed, rewritten, truncated and dropped while they are written and decoded. Each
+# transaction writes into a journal what it does to which row; the stream must say the same.
 use strict;
 use warnings;
 
@@ -37,7 +37,8 @@ BEGIN
     ELSIF type = 'boolean'::regtype THEN
         RETURN to_jsonb(random() < 0.5);
     ELSIF name LIKE 'big%' THEN
-        RETURN to_jsonb((SELECT string_agg(md5(random()::text), '') FROM generate_series(1, 50 + floor(random() * 150)::int)));
+        RETURN to_jsonb((SELECT string_agg(md5(random()::text), '')
+                         FROM generate_series(1, 50 + floor(random() * 150)::int)));
     ELSE
         RETURN to_jsonb(floor(random() * 30000)::text);
     END IF;
@@ -60,17 +61,21 @@ BEGIN
     WHERE attrelid = relation AND attnum > 0 AND NOT attisdropped AND attgenerated = ''
       AND (action = 'insert' OR (attname <> 'id' OR random() < 0.1) AND random() < 0.4);
     IF action = 'insert' THEN
-        EXECUTE format('INSERT INTO %s AS t (%s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1) RETURNING to_jsonb(t)',
+        EXECUTE format('INSERT INTO %s AS t (%s) SELECT %2$s FROM jsonb_populate_record(NULL::%1$s, $1) '
+            'RETURNING to_jsonb(t)',
             relation, (SELECT string_agg(quote_ident(n), ', ') FROM unnest(names) AS n)) INTO new_row USING patch;
     ELSE
-        EXECUTE format('SELECT ctid, to_jsonb(t) FROM %s AS t ORDER BY random() LIMIT 1 FOR UPDATE', relation) INTO target, old_row;
+        EXECUTE format('SELECT ctid, to_jsonb(t) FROM %s AS t ORDER BY random() LIMIT 1 FOR UPDATE', relation)
+            INTO target, old_row;
         IF target IS NULL OR (action = 'update' AND names IS NULL) THEN
             RETURN;
         END IF;
         IF action = 'update' THEN
-            EXECUTE format('UPDATE %s AS t SET (%s) = (SELECT %s FROM jsonb_populate_record(t, $1) AS p) WHERE ctid = $2 RETURNING to_jsonb(t)',
+            EXECUTE format('UPDATE %s AS t SET (%s) = (SELECT %s FROM jsonb_populate_record(t, $1) AS p) '
+                'WHERE ctid = $2 RETURNING to_jsonb(t)',
                 relation, (SELECT string_agg(quote_ident(n), ', ') FROM unnest(names) AS n),
-                (SELECT string_agg('p.' || quote_ident(n), ', ') FROM unnest(names) AS n)) INTO new_row USING patch, target;
+                (SELECT string_agg('p.' || quote_ident(n), ', ') FROM unnest(names) AS n))
+                INTO new_row USING patch, target;
         ELSE
             EXECUTE format('DELETE FROM %s WHERE ctid = $1', relation) USING target;
         END IF;
@@ -83,7 +88,8 @@ END $$;
 -- The same, but for a table that is gone, and at times in a subtransaction or in one that is rolled back.
 CREATE PROCEDURE try_mutate(tab text) LANGUAGE plpgsql AS $$
 DECLARE
-    action text := (ARRAY['insert', 'insert', 'insert', 'update', 'update', 'update', 'delete'])[1 + floor(random() * 7)];
+    action text :=
+        (ARRAY['insert', 'insert', 'insert', 'update', 'update', 'update', 'delete'])[1 + floor(random() * 7)];
 BEGIN
     BEGIN
         PERFORM mutate(tab, action);
@@ -151,7 +157,8 @@ BEGIN
     CASE what
     WHEN 0, 1 THEN
         EXECUTE format('ALTER TABLE %s ADD COLUMN c%s %s', t, round,
-            (ARRAY['int', 'text DEFAULT ''added''', 'numeric(12,2) DEFAULT 7.50', 'mood DEFAULT NULL', 'text[]', 'jsonb', 'boolean DEFAULT true'])[1 + floor(random() * 7)]);
+            (ARRAY['int', 'text DEFAULT ''added''', 'numeric(12,2) DEFAULT 7.50', 'mood DEFAULT NULL', 'text[]',
+                'jsonb', 'boolean DEFAULT true'])[1 + floor(random() * 7)]);
     WHEN 2 THEN
         EXECUTE format('ALTER TABLE %s ADD COLUMN g%s bigint GENERATED ALWAYS AS (id * 2) STORED', t, round);
     WHEN 3, 4 THEN
@@ -168,7 +175,8 @@ BEGIN
         col := some_column(t, 'c%');
         IF col IS NOT NULL THEN
             -- Rewrites the table, mostly.
-            EXECUTE format('ALTER TABLE %1$s ALTER COLUMN %2$I DROP DEFAULT, ALTER COLUMN %2$I TYPE text USING %2$I::text', t, col);
+            EXECUTE format('ALTER TABLE %1$s ALTER COLUMN %2$I DROP DEFAULT, '
+                'ALTER COLUMN %2$I TYPE text USING %2$I::text', t, col);
         END IF;
     WHEN 8 THEN
         EXECUTE format('TRUNCATE %s', t);
@@ -184,7 +192,8 @@ BEGIN
         ALTER TABLE other.renamed SET SCHEMA public;
         EXECUTE format('ALTER TABLE public.renamed RENAME TO %s', tab);
     WHEN 11 THEN
-        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY %s', t, CASE WHEN tab = 'b' OR random() < 0.7 THEN 'FULL' ELSE 'DEFAULT' END);
+        EXECUTE format('ALTER TABLE %s REPLICA IDENTITY %s', t,
+            CASE WHEN tab = 'b' OR random() < 0.7 THEN 'FULL' ELSE 'DEFAULT' END);
     WHEN 12 THEN
         SELECT enumlabel INTO label FROM pg_enum WHERE enumtypid = 'mood'::regtype ORDER BY random() LIMIT 1;
         EXECUTE format('ALTER TYPE mood RENAME VALUE %L TO %L', label, 'label ' || round);
@@ -250,9 +259,10 @@ sub start_psql {
 
 my $live = receive($node, 'live', options => { batch_bytes => '4kB' });
 $live->walsender;
-my @sessions = map { start_psql("writer$_", "SELECT setseed(0." . ($seed + $_) . ')', ('CALL write_some()') x $writes) } 1, 2;
+my @sessions =
+  map { start_psql("writer$_", 'SELECT setseed(0.' . ($seed + $_) . ')', ('CALL write_some()') x $writes) } 1, 2;
 my @rewrites = map { my $tab = $_; map { "$_ public.$tab" } 'VACUUM FULL', 'ANALYZE', 'REINDEX TABLE' } qw(a b c);
-push @rewrites, "CLUSTER public.a USING a_pkey", "VACUUM FULL pg_class", "VACUUM FULL pg_attribute", 'VACUUM FULL pg_enum';
+push @rewrites, 'CLUSTER public.a USING a_pkey', map { "VACUUM FULL $_" } qw(pg_class pg_attribute pg_enum);
 push @sessions, start_psql('alterer', "SELECT setseed(0.$seed)",
     map { ("CALL alter_some($_)", $_ % 10 == 0 ? $rewrites[ $_ / 10 % @rewrites ] : ()) } 1 .. $rounds);
 for my $session (@sessions) {
@@ -268,10 +278,12 @@ $live->wait_for_confirmation;
 is($live->stop, 0, 'pg_recvlogical was there all the time');
 
 my $result = journal($live->file, 'public.journal');
-note(join(', ', "$result->{transactions} transactions", map { "$result->{kinds}{$_} x $_" } sort keys %{ $result->{kinds} }));
+note(join(', ', "$result->{transactions} transactions",
+    map { "$result->{kinds}{$_} x $_" } sort keys %{ $result->{kinds} }));
 is($result->{mismatches}, 0, 'each change is what its transaction noted down') or diag(explain($result->{wrong}));
 is($result->{compared}, $node->safe_psql('postgres', 'SELECT count(*) FROM journal'), 'and none is missing');
-cmp_ok($result->{kinds}{$_} // 0, '>', $_ eq 'truncate' ? 5 : 300, "among them enough of $_") for qw(insert update delete truncate);
+cmp_ok($result->{kinds}{$_} // 0, '>', $_ eq 'truncate' ? 5 : 300, "among them enough of $_")
+    for qw(insert update delete truncate);
 
 # All of it once more, decoded when everything is over.
 my $later = drain($node, 'later');
@@ -281,9 +293,12 @@ is($replay->{conflicts}, 0, 'with the same ids and bytes') or diag(join(' ', @{ 
 is($replay->{files}[1]{new}, 0, 'and nothing else');
 
 # Names that come and go decide what a filter selects.
-my @expected = grep { ($_->{relation} // '') =~ /^(?:wandering\d*[1-5]\.d|public\.renamed)$/ } changes($later, '--brief');
-my @found = changes(drain($node, 'filtered', options => { tables => join(',', 'public.renamed', map { "wandering*$_.d" } 1 .. 5) }), '--brief');
+my @expected = grep { ($_->{relation} // '') =~ /^(?:wandering\d*[1-5]\.d|public\.renamed)$/ }
+  changes($later, '--brief');
+my $patterns = join(',', 'public.renamed', map { "wandering*$_.d" } 1 .. 5);
+my @found = changes(drain($node, 'filtered', options => { tables => $patterns }), '--brief');
 cmp_ok(scalar(@expected), '>', 100, 'a filter on names that change selects something');
-is(join(' ', map { "$_->{id}=$_->{digest}" } @found), join(' ', map { "$_->{id}=$_->{digest}" } @expected), 'each change by the name of its time');
+is(join(' ', map { "$_->{id}=$_->{digest}" } @found), join(' ', map { "$_->{id}=$_->{digest}" } @expected),
+    'each change by the name of its time');
 
 done_testing();

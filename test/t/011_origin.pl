@@ -56,19 +56,25 @@ my @kept = grep { exists $_->{id} } @none;
 sub shown { return map { $_->{after} ? "$_->{after}{id} $_->{after}{body}" : $_->{content} // $_->{kind} } @_ }
 
 is_deeply([ shown(@any) ], [
-        '1 local', '2 replicated', '2 replicated, changed', 'replicated', '3 replicated, from no known position', 'truncate',
+        '1 local', '2 replicated', '2 replicated, changed', 'replicated', '3 replicated, from no known position',
+        'truncate',
         '4 local again', 'local', '5 mixed: local', '6 mixed: replicated', '7 mixed: replicated', '8 mixed: local',
         '9 from another one', '10 local at last'
     ], 'origin=any, the default: everything');
-is_deeply([ shown(@kept) ], [ '1 local', '4 local again', 'local', '5 mixed: local', '8 mixed: local', '10 local at last' ],
+is_deeply([ shown(@kept) ],
+    [ '1 local', '4 local again', 'local', '5 mixed: local', '8 mixed: local', '10 local at last' ],
     'origin=none: what was written here');
 my %digest = map { $_->{id} => $_->{digest} } @any;
-is_deeply([ grep { ($digest{ $_->{id} } // '') ne $_->{digest} } @kept ], [], 'with the ids and bytes that it has without the option');
-is_deeply([ map { $_->{ordinal} } grep { $_->{after} && $_->{after}{body} =~ /mixed/ } @kept ], [ 1, 4 ], 'what is left out is counted');
+is_deeply([ grep { ($digest{ $_->{id} } // '') ne $_->{digest} } @kept ], [],
+    'with the ids and bytes that it has without the option');
+is_deeply([ map { $_->{ordinal} } grep { $_->{after} && $_->{after}{body} =~ /mixed/ } @kept ], [ 1, 4 ],
+    'what is left out is counted');
 
 my @outside = map { $_->{content} } grep { $_->{kind} eq 'message' && !exists $_->{id} } @all;
-is_deeply(\@outside, [ 'replicated, outside of transactions', 'local, outside of transactions' ], 'origin=any: messages outside of transactions');
-is_deeply([ map { $_->{content} } grep { $_->{kind} eq 'message' && !exists $_->{id} } @none ], [ 'local, outside of transactions' ],
+is_deeply(\@outside, [ 'replicated, outside of transactions', 'local, outside of transactions' ],
+    'origin=any: messages outside of transactions');
+is_deeply([ map { $_->{content} } grep { $_->{kind} eq 'message' && !exists $_->{id} } @none ],
+    [ 'local, outside of transactions' ],
     'origin=none: those from here');
 
 # Begin.origin is that of the transaction.
@@ -83,12 +89,15 @@ is(scalar(grep { $_->{kind} eq 'begin' } @none), 5, 'origin=none: and those with
 
 # JSON says the same.
 my @json = map { JSON::PP::decode_json($_) } split(/\n/,
-    $node->safe_psql('postgres', q(SELECT data FROM pg_logical_slot_peek_changes('both', NULL, NULL, 'format', 'json') WHERE data LIKE '%upstream%')));
+    $node->safe_psql('postgres', q(
+        SELECT data FROM pg_logical_slot_peek_changes('both', NULL, NULL, 'format', 'json')
+        WHERE data LIKE '%upstream%')));
 is(scalar(@json), 3, 'format=json names the origin');
 
 # Catalogs are read as of the transaction: an origin that was dropped since still has its name in what is decoded later.
 $node->safe_psql('postgres', q(SELECT pg_replication_origin_drop('upstream')));
 my @late = events(drain($node, 'both'));
-is_deeply([ map { $_->{origin} } grep { $_->{kind} eq 'begin' } @late ], \@begins, 'origins that were dropped since are named all the same');
+is_deeply([ map { $_->{origin} } grep { $_->{kind} eq 'begin' } @late ], \@begins,
+    'origins that were dropped since are named all the same');
 
 done_testing();

@@ -117,7 +117,8 @@ SKIP: {
     # The slot waits for a record of running transactions, which the primary must write.
     my $pid = fork() // die "fork: $!";
     if ($pid == 0) {
-        { exec('pg_recvlogical', '-d', $standby->connstr('postgres'), '-S', 'there', '--create-slot', '-P', 'cdc_plugin') }
+        my $connection = $standby->connstr('postgres');
+        { exec('pg_recvlogical', '-d', $connection, '-S', 'there', '--create-slot', '-P', 'cdc_plugin') }
         POSIX::_exit(127);
     }
     wait_until('the slot is created', sub {

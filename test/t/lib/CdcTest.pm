@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
-  cdc_node has_setting set_plugin_libraries crash start_behind_crash
+  cdc_node has_setting crash start_behind_crash
   create_slot current_lsn wait_until wait_for_slot
   drain drain_fails receive read_part
   events changes summary replay rows journal
@@ -41,27 +41,18 @@ sub has_setting {
         '>', \$out, '2>', \$err);
 }
 
-# Lists the plugin where the server has such a list; a server that has not would refuse to start.
-sub set_plugin_libraries {
-    my ($node, $list) = @_;
-    $node->append_conf('postgresql.conf', "output_plugin_libraries = $list") if has_setting($node, 'output_plugin_libraries');
-    return;
-}
-
-# cdc_node(NAME, OPTION => VALUE...): a server with the extension in database postgres.
+# cdc_node(NAME, OPTION => VALUE...): a running server with the extension in database postgres.
 #   conf => TEXT       further settings
 #   level => LEVEL     wal_level, if not logical
 #   plugins => 0       leave output_plugin_libraries alone
-#   start => 0         do not start it (nor create the extension)
 #   extension => 0     do not create the extension
-#   init => [ARG...]   for initdb
 sub cdc_node {
     my ($name, %options) = @_;
     my $level = $options{level} // 'logical';
     my $node = PostgreSQL::Test::Cluster->new($name);
     $node->init(
         allows_streaming => $level eq 'logical' ? 'logical' : $level eq 'replica' ? 'physical' : 0,
-        extra => $options{init} // [ '-E', 'UTF8', '--locale=C' ]);
+        extra => [ '-E', 'UTF8', '--locale=C' ]);
     my @conf = ('log_statement = none', 'shared_buffers = 32MB', 'max_connections = 30', 'max_wal_size = 1GB');
     if ($stage ne '') {
         my ($library, $share) = map { my $path = $node->config_data($_); $path } '--pkglibdir', '--sharedir';
@@ -75,11 +66,12 @@ sub cdc_node {
         }
     }
     $node->append_conf('postgresql.conf', join("\n", @conf, $options{conf} // ''));
-    set_plugin_libraries($node, q('pgoutput, test_decoding, cdc_plugin')) if $options{plugins} // 1;
-    if ($options{start} // 1) {
-        $node->start;
-        $node->safe_psql('postgres', 'CREATE EXTENSION cdc_plugin') if $options{extension} // 1;
+    # A server that has not the setting would refuse to start with it.
+    if (($options{plugins} // 1) && has_setting($node, 'output_plugin_libraries')) {
+        $node->append_conf('postgresql.conf', q(output_plugin_libraries = 'pgoutput, test_decoding, cdc_plugin'));
     }
+    $node->start;
+    $node->safe_psql('postgres', 'CREATE EXTENSION cdc_plugin') if $options{extension} // 1;
     return $node;
 }
 
@@ -144,7 +136,8 @@ sub scratch_file {
 }
 
 # The command that streams a slot into a file.
-#   options => {NAME => VALUE...} or [NAME=VALUE...]   for the plugin; framing=delimited unless a format or framing is given
+#   options => {NAME => VALUE...} or [NAME=VALUE...]   for the plugin; framing=delimited if they name neither format
+#                                                      nor framing
 #   args => [ARG...]                                   for pg_recvlogical
 sub recvlogical_command {
     my ($node, $slot, $file, %how) = @_;
@@ -288,7 +281,8 @@ sub python {
 sub generated {
     if (!defined $generated) {
         my $folder = PostgreSQL::Test::Utils::tempdir();
-        PostgreSQL::Test::Utils::system_or_bail('protoc', "-I$proto", "--python_out=$folder", 'cdc_plugin/v1/change.proto');
+        PostgreSQL::Test::Utils::system_or_bail('protoc', "-I$proto", "--python_out=$folder",
+            'cdc_plugin/v1/change.proto');
         $generated = $folder;
     }
     return $generated;

@@ -1,9 +1,9 @@
 // Sets returned through a tuplestore. (From 15 on PostgreSQL has a helper for this; 14 has not.)
 #include "materialize.hpp"
 
-namespace cdc::functions {
+namespace cdc::pg {
 
-void begin_set(FunctionCallInfo fcinfo, bool scalar) {
+ReturnSetInfo *begin_set(FunctionCallInfo fcinfo, bool scalar) {
     auto *const result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
     if (result == nullptr || !IsA(result, ReturnSetInfo) || (result->allowedModes & SFRM_Materialize) == 0) {
         ereport(ERROR, errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
@@ -21,6 +21,7 @@ void begin_set(FunctionCallInfo fcinfo, bool scalar) {
     result->setResult = tuplestore_begin_heap((result->allowedModes & SFRM_Materialize_Random) != 0, false, work_mem);
     result->setDesc = descriptor;
     MemoryContextSwitchTo(caller);
+    return result;
 }
 
-}  // namespace cdc::functions
+}  // namespace cdc::pg

@@ -1,0 +1,30 @@
+-- An extension of an older version works with the new library, and is brought up to what a new one has.
+SET client_min_messages = warning;
+CREATE DATABASE regress_upgrade;
+CREATE DATABASE regress_new;
+SELECT current_database() AS home \gset
+\c regress_upgrade
+SET client_min_messages = warning;
+CREATE EXTENSION cdc_plugin VERSION '0.1';
+SELECT extension, wire FROM cdc.version();
+SELECT count(*) FROM cdc.decode('');
+SELECT item, status FROM cdc.preflight() WHERE item = 'wal_level';
+ALTER EXTENSION cdc_plugin UPDATE TO '0.2';
+SELECT extension FROM cdc.version();
+SELECT item, status FROM cdc.preflight() WHERE item IN ('wal_level', 'guard');
+\set listing 'SELECT pg_describe_object(classid, objid, 0) FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid WHERE deptype = ''e'' AND extname = ''cdc_plugin'' ORDER BY 1'
+CREATE TABLE upgraded AS :listing;
+SELECT count(*) > 20 AS objects, md5(string_agg(pg_describe_object, ',' ORDER BY pg_describe_object COLLATE "C")) AS upgraded FROM upgraded \gset
+\c regress_new
+SET client_min_messages = warning;
+CREATE EXTENSION cdc_plugin;
+SELECT extension FROM cdc.version();
+CREATE TABLE created AS :listing;
+SELECT md5(string_agg(pg_describe_object, ',' ORDER BY pg_describe_object COLLATE "C")) = :'upgraded' AS same_objects FROM created;
+SELECT :'objects' AS more_than_twenty;
+-- What goes with it is all of it.
+DROP EXTENSION cdc_plugin;
+SELECT count(*) FROM pg_namespace WHERE nspname = 'cdc';
+\c :home
+DROP DATABASE regress_upgrade;
+DROP DATABASE regress_new;

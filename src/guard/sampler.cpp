@@ -1,0 +1,202 @@
+// Copies out under the server's own locks, as pg_get_replication_slots() does, and works on the copies.
+#include "sampler.hpp"
+
+#include <sys/statvfs.h>
+
+#include "../pg/compat.hpp"
+#include "settings.hpp"
+#include "shared.hpp"
+
+namespace cdc::guard {
+
+namespace {
+
+struct Sender {
+    pid_t pid;
+    XLogRecPtr sent;
+    XLogRecPtr flush;
+};
+
+int read_senders(Sender *out) {
+    int count = 0;
+    for (int i = 0; i < max_wal_senders; ++i) {
+        WalSnd *const sender = &WalSndCtl->walsnds[i];
+        SpinLockAcquire(&sender->mutex);
+        const Sender copy{sender->pid, sender->sentPtr, sender->flush};
+        SpinLockRelease(&sender->mutex);
+        if (copy.pid != 0) {
+            out[count++] = copy;
+        }
+    }
+    return count;
+}
+
+// Which transaction has an id: most slots ask for the same one.
+struct Holder {
+    TransactionId xid;
+    bool running;
+    int pid;
+    Oid database;
+};
+
+void find_holder(TransactionId xid, Holder &holder) {
+    if (holder.xid == xid) {
+        return;
+    }
+    holder = Holder{xid, false, 0, InvalidOid};
+    holder.pid = BackendXidGetPid(xid);
+    if (holder.pid != 0) {
+        PGPROC *const proc = BackendPidGetProc(holder.pid);
+        holder.running = true;
+        holder.database = proc == nullptr ? InvalidOid : proc->databaseId;
+    } else {
+        // Prepared; or, on a standby, running on the primary.
+        holder.running = TransactionIdIsInProgress(xid);
+    }
+}
+
+void read_server_cap(const Surroundings &around, ServerSlot &slot) {
+    Observation &seen = slot.seen;
+    if (max_slot_wal_keep_size_mb < 0 || seen.lost || seen.restart_lsn == 0) {
+        return;
+    }
+    // As pg_replication_slots.safe_wal_size has it.
+    const uint64 keep = Max(pg::mb_to_segments(max_slot_wal_keep_size_mb), pg::mb_to_segments(pg::wal_keep_mb()));
+    const auto segment = static_cast<uint64>(wal_segment_size);
+    const uint64 fail_lsn = (seen.restart_lsn / segment + keep + 1) * segment;
+    seen.has_server_cap = true;
+    seen.server_cap = static_cast<int64>(keep * segment);
+    seen.server_headroom = static_cast<int64>(fail_lsn) - static_cast<int64>(around.wal_lsn);
+}
+
+// Empty slots aside, this is the order of pg_get_replication_slots(): the copy first, then what follows from it.
+void copy_slot(ReplicationSlot *source, int index, ServerSlot &slot) {
+    slot = ServerSlot{};
+    slot.index = index;
+    SpinLockAcquire(&source->mutex);
+    const ReplicationSlotPersistentData data = source->data;
+    slot.active_pid = pg::slot_pid(source);
+    slot.server_inactive_since = pg::slot_inactive_since(source);
+    SpinLockRelease(&source->mutex);
+
+    slot.name = data.name;
+    slot.plugin = data.plugin;
+    slot.database = data.database;
+    slot.catalog_xmin = data.catalog_xmin;
+    slot.persistent = data.persistency == RS_PERSISTENT;
+    Observation &seen = slot.seen;
+    seen.restart_lsn = data.restart_lsn;
+    seen.confirmed_lsn = data.confirmed_flush;
+    seen.logical = OidIsValid(data.database);
+    seen.temporary = data.persistency == RS_TEMPORARY;
+    seen.synced = pg::slot_synced(data);
+    seen.active = slot.active_pid != 0;
+    seen.lost = pg::slot_invalidated(data);
+}
+
+void find_wal_status(ServerSlot &slot) {
+    const WALAvailability availability =
+        slot.seen.lost ? WALAVAIL_REMOVED : GetWALAvailability(slot.seen.restart_lsn);
+    switch (availability) {
+        case WALAVAIL_INVALID_LSN:
+            break;
+        case WALAVAIL_RESERVED:
+            slot.wal_status = "reserved";
+            break;
+        case WALAVAIL_EXTENDED:
+            slot.wal_status = "extended";
+            break;
+        case WALAVAIL_UNRESERVED:
+            slot.wal_status = "unreserved";
+            break;
+        case WALAVAIL_REMOVED:
+            // Somebody reads it still: the server gives it until that one ends.
+            slot.seen.lost = slot.seen.lost || slot.active_pid == 0;
+            slot.wal_status = slot.seen.lost ? "lost" : "unreserved";
+            break;
+    }
+}
+
+void find_walsender(ServerSlot &slot, const Sender *senders, int count) {
+    for (int i = 0; i < count; ++i) {
+        if (senders[i].pid == slot.active_pid) {
+            slot.seen.walsender = true;
+            slot.seen.sent_lsn = senders[i].sent;
+            slot.seen.flush_lsn = senders[i].flush;
+            return;
+        }
+    }
+}
+
+void find_pin(const Surroundings &around, ServerSlot &slot, Holder &holder) {
+    Observation &seen = slot.seen;
+    if (!TransactionIdIsNormal(slot.catalog_xmin) || seen.lost) {
+        return;
+    }
+    seen.catalog_age = static_cast<int32>(XidFromFullTransactionId(ReadNextFullTransactionId()) - slot.catalog_xmin);
+    find_holder(slot.catalog_xmin, holder);
+    if (holder.running) {
+        seen.pin_xid = holder.xid;
+        seen.pin_pid = holder.pid;
+        seen.pin_database = holder.database;
+        seen.pin_prepared = holder.pid == 0 && !around.recovery;
+    }
+}
+
+}  // namespace
+
+Surroundings look_around() {
+    Surroundings around{};
+    around.at = steady_now();
+    around.wall_at = GetCurrentTimestamp();
+    around.recovery = RecoveryInProgress();
+    around.wal_lsn = pg::written_wal_end(around.recovery);
+    struct statvfs file_system;
+    around.disk_free = statvfs(XLOGDIR, &file_system) == 0
+                           ? static_cast<int64>(file_system.f_bavail) * static_cast<int64>(file_system.f_frsize)
+                           : -1;
+    return around;
+}
+
+int read_slots(const Surroundings &around, ServerSlot *out) {
+    int count = 0;
+    LWLockAcquire(ReplicationSlotControlLock, LW_SHARED);
+    for (int i = 0; i < max_replication_slots; ++i) {
+        ReplicationSlot *const slot = &ReplicationSlotCtl->replication_slots[i];
+        if (slot->in_use) {
+            copy_slot(slot, i, out[count++]);
+        }
+    }
+    LWLockRelease(ReplicationSlotControlLock);
+    if (count == 0) {
+        return 0;
+    }
+
+    auto *const senders = static_cast<Sender *>(palloc(sizeof(Sender) * static_cast<Size>(Max(max_wal_senders, 1))));
+    const int sender_count = read_senders(senders);
+    Holder holder{};
+    for (int i = 0; i < count; ++i) {
+        ServerSlot &slot = out[i];
+        Observation &seen = slot.seen;
+        seen.wal_lsn = around.wal_lsn;
+        seen.disk_free = around.disk_free;
+        const Policy *const policy = policy_of(settings.policies, NameStr(slot.name));
+        seen.own_cap = policy == nullptr ? 0 : policy->cap;
+        find_wal_status(slot);
+        read_server_cap(around, slot);
+        if (seen.active) {
+            find_walsender(slot, senders, sender_count);
+        }
+        if (seen.logical) {
+            find_pin(around, slot, holder);
+        }
+        // Statistics cost more than the rest: only where a cause may follow from them.
+        if (seen.logical && seen.walsender && unconfirmed_bytes(seen) > kNegligibleBytes) {
+            seen.decoded_txns = pg::decoded_transactions(slot.name);
+        }
+    }
+    pfree(senders);
+    return count;
+}
+
+}  // namespace cdc::guard

@@ -1,0 +1,37 @@
+// Reads the state of replication slots out of the server's shared memory: no catalog, no table, no snapshot.
+#pragma once
+
+#include "../pg/postgres.hpp"
+#include "observation.hpp"
+
+namespace cdc::guard {
+
+// The server at one moment.
+struct Surroundings {
+    int64 at;  // steady_now()
+    TimestampTz wall_at;
+    XLogRecPtr wal_lsn;
+    int64 disk_free;  // -1 if the file system does not say
+    bool recovery;
+};
+
+struct ServerSlot {
+    int index;  // in ReplicationSlotCtl
+    NameData name;
+    NameData plugin;
+    Oid database;  // invalid for a physical slot
+    pid_t active_pid;
+    TransactionId catalog_xmin;
+    TimestampTz server_inactive_since;  // where the server knows: 17 and later
+    const char *wal_status;             // as in pg_replication_slots, or nullptr
+    bool persistent;
+    Observation seen;
+};
+
+Surroundings look_around();
+
+// Reads all slots into `out`, which has room for max_replication_slots; returns how many there are. Allocates in
+// CurrentMemoryContext.
+int read_slots(const Surroundings &around, ServerSlot *out);
+
+}  // namespace cdc::guard

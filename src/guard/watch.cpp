@@ -1,0 +1,195 @@
+// Under the lock only memory is touched; what can wait for a disk or another process comes behind it.
+#include "watch.hpp"
+
+#include <csignal>
+
+#include "alerts.hpp"
+#include "helpers.hpp"
+#include "levels_file.hpp"
+#include "message.hpp"
+#include "quantity.hpp"
+#include "settings.hpp"
+#include "../pg/compat.hpp"
+
+namespace cdc::guard {
+
+namespace {
+
+struct Change {
+    const ServerSlot *slot;
+    Verdict verdict;
+    Flow flow;
+    Level previous;
+};
+
+void add_tick(const Surroundings &around) {
+    const uint64 tick = shared->ticks++;
+    ticks[tick % shared->history] = Tick{around.at, around.wall_at, around.wal_lsn, around.disk_free};
+    shared->peak_bytes = 0;
+    for (uint64 i = first_kept(0) + 1; i <= tick; ++i) {
+        const uint64 from = ticks[(i - 1) % shared->history].wal_lsn;
+        const uint64 to = ticks[i % shared->history].wal_lsn;
+        // Samples further apart than they should be (the guard was off) are no interval.
+        const int64 time = ticks[i % shared->history].at - ticks[(i - 1) % shared->history].at;
+        if (to > from && time < 2 * settings.interval_ms * INT64CONST(1000) + USECS_PER_SEC) {
+            shared->peak_bytes = Max(shared->peak_bytes, static_cast<int64>(to - from));
+        }
+    }
+}
+
+// Brings a slot's entry up to this sample. True if its level changed.
+bool add_slot(const ServerSlot &slot, const Surroundings &around, const Limits &limits, Change &change) {
+    SlotEntry &entry = entries[slot.index];
+    const bool fresh = !entry.used || strcmp(NameStr(entry.name), NameStr(slot.name)) != 0;
+    if (fresh) {
+        entry = SlotEntry{};
+        entry.used = true;
+        entry.name = slot.name;
+        entry.first_tick = shared->ticks - 1;
+        entry.echo = -1;
+    }
+    remember(entry.track, slot.seen, around.at, fresh);
+    if (fresh) {
+        entry.track.level = loaded_level(NameStr(slot.name));
+    }
+    entry.database = slot.database;
+    if (slot.seen.active) {
+        entry.inactive_since = 0;
+    } else if (slot.server_inactive_since != 0) {
+        entry.inactive_since = slot.server_inactive_since;
+    } else if (entry.inactive_since == 0) {
+        entry.inactive_since = around.wall_at;
+    }
+    if (entry.echo < 0 && entry.heartbeat_lsn != 0 && slot.seen.confirmed_lsn >= entry.heartbeat_lsn) {
+        entry.echo = around.wall_at - entry.heartbeat_at;
+    }
+
+    SlotSample &sample = sample_at(slot.index, shared->ticks - 1);
+    sample = SlotSample{slot.seen.restart_lsn, slot.seen.confirmed_lsn, 0, 0, slot.seen.active, Level::kOk, Cause::kNone};
+    change.slot = &slot;
+    change.previous = entry.track.level;
+    change.flow = flow_of(slot.index);
+    change.verdict = judge(slot.seen, change.flow, limits, &entry.track, around.at);
+    const bool changed = settle(entry.track, change.verdict, slot.seen, change.flow, limits, around.at);
+    sample.headroom = change.verdict.headroom;
+    sample.percent = static_cast<int8>(change.verdict.percent);
+    sample.level = change.verdict.level;
+    sample.cause = change.verdict.cause;
+    if (!change.verdict.at_own_cap) {
+        entry.track.acted_at = 0;
+    }
+    return changed;
+}
+
+void say_action(const ServerSlot &slot, const Verdict &verdict, TimestampTz at, const char *what) {
+    char retained[kQuantityRoom];
+    char cap[kQuantityRoom];
+    char message[256];
+    char detail[384];
+    snprintf(message, sizeof message, "%s", what);
+    snprintf(detail, sizeof detail,
+             "Replication slot \"%s\" retains %s of WAL, and its policy in cdc_plugin.guard_policies has a cap of %s. "
+             "Cause: %s.",
+             NameStr(slot.name), format_bytes(retained, verdict.retained), format_bytes(cap, slot.seen.own_cap),
+             word(verdict.cause));
+    alert_action(slot, verdict, at, message, detail);
+}
+
+// At a slot's own cap: what its policy says, once, and again when that changed nothing for the grace period.
+void act(const ServerSlot &slot, const Verdict &verdict, const Surroundings &around) {
+    const Policy *const policy = policy_of(settings.policies, NameStr(slot.name));
+    if (policy == nullptr || policy->at_cap == Action::kWarn) {
+        return;  // the change of level said it
+    }
+    Track &track = entries[slot.index].track;
+    const bool first = track.acted_at == 0;
+    if (!first && around.at - track.acted_at < settings.grace_ms * INT64CONST(1000)) {
+        return;
+    }
+    char what[256];
+    if (policy->at_cap == Action::kTerminate) {
+        // A consumer that is catching up, or that has confirmed all there is, is not what holds WAL back.
+        if (!slot.seen.active || verdict.unconfirmed <= kNegligibleBytes ||
+            (!first && track.confirmed_moved_at > track.acted_at)) {
+            return;
+        }
+        track.acted_at = around.at;
+        const bool sent = kill(slot.active_pid, SIGTERM) == 0;
+        snprintf(what, sizeof what, sent ? "terminated process %d, which reads replication slot \"%s\""
+                                         : "could not terminate process %d, which reads replication slot \"%s\"",
+                 static_cast<int>(slot.active_pid), NameStr(slot.name));
+        say_action(slot, verdict, around.wall_at, what);
+        return;
+    }
+    const char *why_not = nullptr;
+    if (!slot.seen.logical) {
+        why_not = "it is not logical";
+    } else if (slot.seen.synced) {
+        why_not = "it is synchronized from the primary";
+    } else if (!slot.persistent) {
+        why_not = "it is temporary";
+    } else if (slot.seen.active) {
+        why_not = "it is active";
+    }
+    if (why_not != nullptr) {
+        if (first) {
+            snprintf(what, sizeof what, "replication slot \"%s\" is not dropped, because %s", NameStr(slot.name),
+                     why_not);
+            say_action(slot, verdict, around.wall_at, what);
+            track.acted_at = around.at;
+        }
+        return;
+    }
+    track.acted_at = around.at;
+    order_drop(slot.name);
+}
+
+}  // namespace
+
+void take_sample() {
+    const int64 began = steady_now();
+    const auto room = static_cast<Size>(Max(max_replication_slots, 1));
+    auto *const slots = static_cast<ServerSlot *>(palloc(sizeof(ServerSlot) * room));
+    auto *const changes = static_cast<Change *>(palloc(sizeof(Change) * room));
+    auto *const due = static_cast<Change *>(palloc(sizeof(Change) * room));
+    auto *const seen = static_cast<bool *>(palloc0(sizeof(bool) * room));
+    const Surroundings around = look_around();
+    const Limits limits = current_limits();
+    const int count = read_slots(around, slots);
+    int changed = 0;
+    int due_count = 0;
+
+    LWLockAcquire(shared->lock, LW_EXCLUSIVE);
+    add_tick(around);
+    for (int i = 0; i < count; ++i) {
+        Change change;
+        seen[slots[i].index] = true;
+        if (add_slot(slots[i], around, limits, change)) {
+            changes[changed++] = change;
+        }
+        if (change.verdict.at_own_cap) {
+            due[due_count++] = change;
+        }
+    }
+    for (int i = 0; i < max_replication_slots; ++i) {
+        entries[i].used = seen[i];
+    }
+    const int64 cost = steady_now() - began;
+    shared->last_cost = cost;
+    shared->most_cost = Max(shared->most_cost, cost);
+    shared->total_cost += cost;
+    LWLockRelease(shared->lock);
+
+    forget_loaded_levels();
+    for (int i = 0; i < changed; ++i) {
+        alert_level(*changes[i].slot, changes[i].verdict, changes[i].flow, changes[i].previous, around.wall_at);
+    }
+    if (changed > 0) {
+        save_levels();
+    }
+    for (int i = 0; i < due_count; ++i) {
+        act(*due[i].slot, due[i].verdict, around);
+    }
+}
+
+}  // namespace cdc::guard
