@@ -22,9 +22,9 @@ SELECT extension FROM cdc.version();
 CREATE TABLE created AS :listing;
 SELECT md5(string_agg(pg_describe_object, ',' ORDER BY pg_describe_object COLLATE "C")) = :'upgraded' AS same_objects FROM created;
 SELECT :'objects' AS more_than_twenty;
--- What goes with it is all of it.
+-- All of it goes with the extension; the schema stays, as with any extension.
 DROP EXTENSION cdc_plugin;
-SELECT count(*) FROM pg_namespace WHERE nspname = 'cdc';
+SELECT count(*) FROM pg_depend WHERE refobjid = 'cdc'::regnamespace AND refclassid = 'pg_namespace'::regclass;
 \c :home
 DROP DATABASE regress_upgrade;
 DROP DATABASE regress_new;
