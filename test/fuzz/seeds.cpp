@@ -76,6 +76,13 @@ void add_json(Seeds &seeds) {
     seeds.add("-0.0E-0");
 }
 
+void add_guard(Seeds &seeds) {
+    seeds.add("orders: cap=10GB at_cap=drop; audit_*: cap=2kB, at_cap=terminate; *: cap = 7B\naudit_1");
+    seeds.add("a: cap=1TB at_cap=warn;\na");
+    seeds.add("notice=1h, warning=20min, critical=500ms\n");
+    seeds.add("critical = 3 d");
+}
+
 void add_rows(Seeds &seeds) {
     seeds.add(std::string_view("\4\4\5\5\1\200\3\0\1", 9));
     seeds.add(std::string_view("\0\0\0\2\2\7\4\5\377\4\1\376", 12));
@@ -99,6 +106,7 @@ int main(int argc, char **argv) {
     fill("options", add_options);
     fill("json", add_json);
     fill("rows", add_rows);
+    fill("guard", add_guard);
     if (failed) {
         fprintf(stderr, "seeds: could not write to %s\n", argv[1]);
     }
