@@ -44,7 +44,8 @@ CREATE VIEW cdc.slots AS
     SELECT s.slot_name, s.active, s.level, s.cause, s.advice, s.retained_bytes, s.unconfirmed_bytes, s.cap_bytes,
            s.cap_source, s.headroom_bytes, s.wal_bytes_per_s, s.confirmed_bytes_per_s, s.time_to_cap,
            s.disk_free_bytes, s.time_to_disk_full, s.wal_status, s.culprit_pid, p.gid AS culprit_gid,
-           s.inactive_since, s.sampled_at, s.also, s.used_percent, s.culprit_xid, s.culprit_database, s.slot_type,
+           s.inactive_since, s.sampled_at, s.also, s.used_percent, s.culprit_xid,
+           coalesce(s.culprit_database, p.database) AS culprit_database, s.slot_type,
            s.plugin, s.database, s.active_pid, s.restart_lsn, s.confirmed_flush_lsn, s.sent_lsn, s.catalog_age,
            s.policy_action, s.peak_bytes, s.heartbeat_at, s.heartbeat_echo
     FROM cdc.slot_state() AS s

@@ -171,18 +171,20 @@ const char *text_or_null(const char *text) {
     return *text == '\0' ? nullptr : text;
 }
 
-// The gid of a prepared transaction can only be read in SQL.
+// The gid of a prepared transaction, and its database, can only be read in SQL.
 void find_gid(Alert &alert) {
     if (alert.xid == 0 || alert.pid != 0) {
         return;
     }
     Oid type = INT8OID;
     Datum xid = Int64GetDatum(alert.xid);
-    if (SPI_execute_with_args("SELECT gid FROM pg_catalog.pg_prepared_xacts WHERE transaction::text::bigint = $1", 1,
+    if (SPI_execute_with_args("SELECT gid, database FROM pg_catalog.pg_prepared_xacts WHERE transaction::text::bigint = $1", 1,
                               &type, &xid, nullptr, true, 1) == SPI_OK_SELECT &&
         SPI_processed == 1) {
         const char *const gid = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+        const char *const database = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
         strlcpy(alert.gid, gid == nullptr ? "" : gid, sizeof alert.gid);
+        namestrcpy(&alert.database, database == nullptr ? "" : database);
     }
 }
 
@@ -251,6 +253,7 @@ void notify_all(const Order &order) {
             LWLockAcquire(shared->lock, LW_EXCLUSIVE);
             if (alert_at(number).number == number) {
                 memcpy(alert_at(number).gid, alert->gid, kGidRoom);
+                alert_at(number).database = alert->database;
             }
             LWLockRelease(shared->lock);
         }

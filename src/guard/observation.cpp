@@ -16,7 +16,10 @@ int64_t retained_bytes(const Observation &slot) {
 }
 
 int64_t unconfirmed_bytes(const Observation &slot) {
-    return slot.confirmed_lsn == 0 ? retained_bytes(slot) : distance(slot.confirmed_lsn, slot.wal_lsn);
+    if (slot.confirmed_lsn == 0) {
+        return slot.logical ? 0 : retained_bytes(slot);
+    }
+    return distance(slot.confirmed_lsn, slot.wal_lsn);
 }
 
 void remember(Track &track, const Observation &slot, int64_t now, bool fresh) {

@@ -26,7 +26,8 @@ struct Observation {
     uint64_t flush_lsn = 0;
     int64_t decoded_txns = -1;  // transactions that the output plugin was given since statistics were reset
 
-    // The transaction whose id is the slot's catalog_xmin, while it runs; 0 if none does.
+    // The running transaction that can hold restart_lsn back; where nothing relevant is held back, the one that pins
+    // catalog_xmin. 0 if there is none.
     uint32_t pin_xid = 0;
     bool pin_prepared = false;
     int32_t pin_pid = 0;
@@ -45,6 +46,7 @@ struct Observation {
 struct Track {
     uint64_t restart_lsn;
     uint64_t confirmed_lsn;
+    uint32_t restart_xid;        // the transaction id that was to come next at restart_lsn; 0 unknown
     int64_t seen_at;             // first sample
     int64_t restart_moved_at;    // first sample with the present restart_lsn
     int64_t confirmed_moved_at;  // the same for confirmed_lsn
@@ -63,6 +65,8 @@ struct Track {
 constexpr int64_t kNegligibleBytes = 1 << 20;
 
 int64_t retained_bytes(const Observation &slot);
+// The part of it that the consumer has yet to confirm. Of a logical slot that is still being created nothing: that waits
+// for transactions, not for a consumer.
 int64_t unconfirmed_bytes(const Observation &slot);
 
 // Takes a sample into what is remembered, all but the verdict (level, cause, calmer_at). `fresh` starts anew.

@@ -31,28 +31,65 @@ int read_senders(Sender *out) {
     return count;
 }
 
-// Which transaction has an id: most slots ask for the same one.
-struct Holder {
-    TransactionId xid;
-    bool running;
-    int pid;
-    Oid database;
+// Transactions that have an id and run or are prepared, oldest first; none during recovery, when they run elsewhere.
+struct Transactions {
+    int count;
+    TransactionId *xids;
+    LockData *locks;  // read when they are asked for
 };
 
-void find_holder(TransactionId xid, Holder &holder) {
-    if (holder.xid == xid) {
-        return;
+int compare_xids(const void *left, const void *right) {
+    const TransactionId a = *static_cast<const TransactionId *>(left);
+    const TransactionId b = *static_cast<const TransactionId *>(right);
+    return TransactionIdPrecedes(a, b) ? -1 : a == b ? 0 : 1;
+}
+
+void read_transactions(Transactions &running) {
+    const RunningTransactions data = GetRunningTransactionData();  // comes back with two locks held
+    running.count = data->xcnt;
+    running.xids = static_cast<TransactionId *>(palloc(sizeof(TransactionId) * static_cast<Size>(Max(data->xcnt, 1))));
+    memcpy(running.xids, data->xids, sizeof(TransactionId) * static_cast<Size>(data->xcnt));
+    LWLockRelease(ProcArrayLock);
+    LWLockRelease(XidGenLock);
+    qsort(running.xids, static_cast<Size>(running.count), sizeof(TransactionId), compare_xids);
+}
+
+// Whether a process holds a lock that only writers of a table take. (Transactions with an id that wrote nothing exist:
+// they hold no WAL back.)
+bool holds_write_lock(Transactions &running, int pid) {
+    if (running.locks == nullptr) {
+        running.locks = GetLockStatusData();
     }
-    holder = Holder{xid, false, 0, InvalidOid};
-    holder.pid = BackendXidGetPid(xid);
-    if (holder.pid != 0) {
-        PGPROC *const proc = BackendPidGetProc(holder.pid);
-        holder.running = true;
-        holder.database = proc == nullptr ? InvalidOid : proc->databaseId;
-    } else {
-        // Prepared; or, on a standby, running on the primary.
-        holder.running = TransactionIdIsInProgress(xid);
+    constexpr LOCKMASK kReaders = LOCKBIT_ON(AccessShareLock) | LOCKBIT_ON(RowShareLock);
+    for (int i = 0; i < running.locks->nelements; ++i) {
+        const LockInstanceData &lock = running.locks->locks[i];
+        if (lock.pid == pid && lock.locktag.locktag_type == LOCKTAG_RELATION && (lock.holdMask & ~kReaders) != 0) {
+            return true;
+        }
     }
+    return false;
+}
+
+// The transaction that holds a slot back at its restart_lsn. Its first change lies behind that, and most transactions
+// get their id with their first change, so it is the oldest whose id was given since. (That the slot's catalog_xmin is
+// its id, as one might think, holds only if it was the oldest when it began.) Of several, one that has surely written.
+TransactionId find_holder(Transactions &running, TransactionId since) {
+    constexpr int kTried = 16;
+    int first = 0;
+    if (TransactionIdIsNormal(since)) {
+        while (first < running.count && TransactionIdPrecedes(running.xids[first], since)) {
+            ++first;
+        }
+        first = first == running.count ? 0 : first;  // an older one, then, which began to write late
+    }
+    const int end = Min(running.count, first + kTried);
+    for (int i = first; i < end && end - first > 1; ++i) {
+        const int pid = BackendXidGetPid(running.xids[i]);
+        if (pid == 0 ? TransactionIdIsInProgress(running.xids[i]) : holds_write_lock(running, pid)) {
+            return running.xids[i];
+        }
+    }
+    return first < end ? running.xids[first] : InvalidTransactionId;
 }
 
 void read_server_cap(const Surroundings &around, ServerSlot &slot) {
@@ -128,19 +165,44 @@ void find_walsender(ServerSlot &slot, const Sender *senders, int count) {
     }
 }
 
-void find_pin(const Surroundings &around, ServerSlot &slot, Holder &holder) {
+// What was to be the next transaction id at the slot's restart_lsn, where the guard knows.
+TransactionId restart_xid_of(const ServerSlot &slot) {
+    TransactionId xid = InvalidTransactionId;
+    if (shared != nullptr) {
+        LWLockAcquire(shared->lock, LW_SHARED);
+        const SlotEntry &entry = entries[slot.index];
+        if (entry.used && entry.track.restart_lsn == slot.seen.restart_lsn) {
+            xid = entry.track.restart_xid;
+        }
+        LWLockRelease(shared->lock);
+    }
+    return xid;
+}
+
+void find_pin(const Surroundings &around, ServerSlot &slot, Transactions &running) {
     Observation &seen = slot.seen;
-    if (!TransactionIdIsNormal(slot.catalog_xmin) || seen.lost) {
+    if (seen.lost || seen.restart_lsn == 0) {
         return;
     }
-    seen.catalog_age = static_cast<int32>(XidFromFullTransactionId(ReadNextFullTransactionId()) - slot.catalog_xmin);
-    find_holder(slot.catalog_xmin, holder);
-    if (holder.running) {
-        seen.pin_xid = holder.xid;
-        seen.pin_pid = holder.pid;
-        seen.pin_database = holder.database;
-        seen.pin_prepared = holder.pid == 0 && !around.recovery;
+    TransactionId xid = slot.catalog_xmin;
+    if (TransactionIdIsNormal(xid)) {
+        seen.catalog_age = static_cast<int32>(around.next_xid - xid);
     }
+    if (!around.recovery && retained_bytes(seen) - unconfirmed_bytes(seen) > kNegligibleBytes) {
+        xid = find_holder(running, restart_xid_of(slot));
+    }
+    if (!TransactionIdIsNormal(xid)) {
+        return;
+    }
+    const int pid = BackendXidGetPid(xid);
+    if (pid == 0 && !TransactionIdIsInProgress(xid)) {
+        return;
+    }
+    seen.pin_xid = xid;
+    seen.pin_pid = pid;
+    seen.pin_prepared = pid == 0 && !around.recovery;  // during recovery: it runs on the primary
+    const PGPROC *const proc = pid == 0 ? nullptr : BackendPidGetProc(pid);
+    seen.pin_database = proc == nullptr ? InvalidOid : proc->databaseId;
 }
 
 }  // namespace
@@ -151,6 +213,7 @@ Surroundings look_around() {
     around.wall_at = GetCurrentTimestamp();
     around.recovery = RecoveryInProgress();
     around.wal_lsn = pg::written_wal_end(around.recovery);
+    around.next_xid = XidFromFullTransactionId(ReadNextFullTransactionId());
     struct statvfs file_system;
     around.disk_free = statvfs(XLOGDIR, &file_system) == 0
                            ? static_cast<int64>(file_system.f_bavail) * static_cast<int64>(file_system.f_frsize)
@@ -174,7 +237,10 @@ int read_slots(const Surroundings &around, ServerSlot *out) {
 
     auto *const senders = static_cast<Sender *>(palloc(sizeof(Sender) * static_cast<Size>(Max(max_wal_senders, 1))));
     const int sender_count = read_senders(senders);
-    Holder holder{};
+    Transactions running{};
+    if (!around.recovery) {
+        read_transactions(running);
+    }
     for (int i = 0; i < count; ++i) {
         ServerSlot &slot = out[i];
         Observation &seen = slot.seen;
@@ -188,7 +254,7 @@ int read_slots(const Surroundings &around, ServerSlot *out) {
             find_walsender(slot, senders, sender_count);
         }
         if (seen.logical) {
-            find_pin(around, slot, holder);
+            find_pin(around, slot, running);
         }
         // Statistics cost more than the rest: only where a cause may follow from them.
         if (seen.logical && seen.walsender && unconfirmed_bytes(seen) > kNegligibleBytes) {

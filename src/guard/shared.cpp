@@ -101,6 +101,16 @@ uint64 first_kept(uint64 first) {
     return Max(first, oldest);
 }
 
+uint32 next_xid_at(XLogRecPtr lsn) {
+    for (uint64 tick = shared->ticks; tick > first_kept(0); --tick) {
+        const Tick &at = ticks[(tick - 1) % shared->history];
+        if (at.wal_lsn <= lsn) {
+            return at.next_xid;
+        }
+    }
+    return 0;
+}
+
 Flow flow_of(int slot) {
     Flow flow{{-1, false}, -1, -1, shared->peak_bytes};
     if (shared->ticks == 0) {

@@ -96,6 +96,10 @@ int64 steady_now();
 // The WAL's and a slot's rates at the newest tick. The caller holds the lock.
 Flow flow_of(int slot);
 
+// The transaction id that was to come next at an LSN, or an earlier one; 0 if the ring does not reach back so far. The
+// caller holds the lock.
+uint32 next_xid_at(XLogRecPtr lsn);
+
 // The tick from which on the rings hold samples of a slot that is there since `first`. The caller holds the lock.
 uint64 first_kept(uint64 first);
 

@@ -24,7 +24,7 @@ struct Change {
 
 void add_tick(const Surroundings &around) {
     const uint64 tick = shared->ticks++;
-    ticks[tick % shared->history] = Tick{around.at, around.wall_at, around.wal_lsn, around.disk_free};
+    ticks[tick % shared->history] = Tick{around.at, around.wall_at, around.wal_lsn, around.disk_free, around.next_xid};
     shared->peak_bytes = 0;
     for (uint64 i = first_kept(0) + 1; i <= tick; ++i) {
         const uint64 from = ticks[(i - 1) % shared->history].wal_lsn;
@@ -48,7 +48,11 @@ bool add_slot(const ServerSlot &slot, const Surroundings &around, const Limits &
         entry.first_tick = shared->ticks - 1;
         entry.echo = -1;
     }
+    const bool moved = fresh || entry.track.restart_lsn != slot.seen.restart_lsn;
     remember(entry.track, slot.seen, around.at, fresh);
+    if (moved) {
+        entry.track.restart_xid = next_xid_at(slot.seen.restart_lsn);
+    }
     if (fresh) {
         entry.track.level = loaded_level(NameStr(slot.name));
     }
