@@ -172,3 +172,20 @@ SELECT type, streamed FROM extensions() WHERE NOT equal;
 
 DROP SCHEMA others_test CASCADE;
 SELECT pg_drop_replication_slot('regress_others');
+
+SET client_min_messages = warning;
+RESET search_path;
+-- A type whose output is not valid in the server's encoding: bytes as text that nobody checked.
+CREATE TYPE unchecked;
+CREATE FUNCTION unchecked_in(cstring) RETURNS unchecked AS 'byteain' LANGUAGE internal IMMUTABLE STRICT;
+CREATE FUNCTION unchecked_out(unchecked) RETURNS cstring AS 'textout' LANGUAGE internal IMMUTABLE STRICT;
+CREATE TYPE unchecked (INPUT = unchecked_in, OUTPUT = unchecked_out, LIKE = bytea);
+CREATE TABLE unchecked_values (id int PRIMARY KEY, v unchecked);
+ALTER TABLE unchecked_values REPLICA IDENTITY FULL;
+SELECT 'made' AS slot FROM pg_create_logical_replication_slot('regress_unchecked', 'cdc_plugin');
+INSERT INTO unchecked_values VALUES (1, 'plain'), (2, '\xc3a9'), (3, '\xff41'), (4, '\x');
+DELETE FROM unchecked_values WHERE id = 3;
+SELECT op, before, after, details FROM cdc.peek_changes('regress_unchecked');
+SELECT 'dropped' AS slot FROM pg_drop_replication_slot('regress_unchecked');
+DROP TABLE unchecked_values;
+DROP TYPE unchecked CASCADE;
