@@ -66,11 +66,10 @@ void define_settings(bool preloading) {
                              &settings.enabled, true, PGC_SIGHUP, 0, nullptr, nullptr, nullptr);
     define_int("cdc_plugin.guard_interval", "Time between two samples.", &settings.interval_ms, 5000, 1, 3600000,
                GUC_UNIT_MS);
-    if (preloading) {
-        DefineCustomIntVariable("cdc_plugin.guard_history", "Samples of each slot that are kept in shared memory.",
-                                nullptr, &settings.history, 360, 32, 100000, PGC_POSTMASTER, 0, nullptr, nullptr,
-                                nullptr);
-    }
+    // Without shared memory it means nothing, but it must be known, or the server would complain of it.
+    DefineCustomIntVariable("cdc_plugin.guard_history", "Samples of each slot that are kept in shared memory.", nullptr,
+                            &settings.history, 360, 32, 100000, preloading ? PGC_POSTMASTER : PGC_SIGHUP, 0, nullptr,
+                            nullptr, nullptr);
     define_percent("cdc_plugin.guard_notice_percent", "Share of its cap at which a slot gets a notice; 0 for none.",
                    &settings.notice_percent, 50);
     define_percent("cdc_plugin.guard_warning_percent", "Share of its cap at which a slot gets a warning; 0 for none.",

@@ -112,13 +112,13 @@ uint32 next_xid_at(XLogRecPtr lsn) {
 }
 
 Flow flow_of(int slot) {
-    Flow flow{{-1, false}, -1, -1, shared->peak_bytes};
+    Flow flow{shared->wal, -1, -1, shared->peak_bytes};
     if (shared->ticks == 0) {
+        flow.wal = WalRate{-1, false};
         return flow;
     }
     const uint64 last = shared->ticks - 1;
     const uint64 window = last >= kRateTicks ? last - kRateTicks : 0;
-    flow.wal = wal_rate(ticks, shared->history, first_kept(window), last);
     const SlotEntry &entry = entries[slot];
     if (!entry.used || entry.first_tick > last) {
         return flow;

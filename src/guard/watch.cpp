@@ -25,6 +25,7 @@ struct Change {
 void add_tick(const Surroundings &around) {
     const uint64 tick = shared->ticks++;
     ticks[tick % shared->history] = Tick{around.at, around.wall_at, around.wal_lsn, around.disk_free, around.next_xid};
+    shared->wal = wal_rate(ticks, shared->history, first_kept(tick >= kRateTicks ? tick - kRateTicks : 0), tick);
     shared->peak_bytes = 0;
     for (uint64 i = first_kept(0) + 1; i <= tick; ++i) {
         const uint64 from = ticks[(i - 1) % shared->history].wal_lsn;
