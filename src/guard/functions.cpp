@@ -262,20 +262,17 @@ void guard_status(FunctionCallInfo fcinfo) {
         }
     } else {
         LWLockAcquire(shared->lock, LW_SHARED);
-        const Shared copy = *shared;
-        const bool watching = guard_is_watching(around.wall_at);
-        const TimestampTz sampled_at = copy.ticks == 0 ? 0 : ticks[(copy.ticks - 1) % copy.history].wall_at;
+        const bool sampled = shared->ticks > 0;
+        const double samples = sampled ? static_cast<double>(shared->ticks) : 1;
+        row.add_if(shared->worker_pid != 0, Int32GetDatum(static_cast<int32>(shared->worker_pid)));
+        row.add(BoolGetDatum(guard_is_watching(around.wall_at)));
+        row.add_int64(static_cast<int64>(shared->ticks));
+        row.add_time(sampled ? ticks[(shared->ticks - 1) % shared->history].wall_at : 0);
+        row.add_if(sampled, Float8GetDatum(static_cast<double>(shared->last_cost)));
+        row.add_if(sampled, Float8GetDatum(static_cast<double>(shared->total_cost) / samples));
+        row.add_if(sampled, Float8GetDatum(static_cast<double>(shared->most_cost)));
+        row.add_int64(shared->peak_bytes);
         LWLockRelease(shared->lock);
-        row.add_if(copy.worker_pid != 0, Int32GetDatum(static_cast<int32>(copy.worker_pid)));
-        row.add(BoolGetDatum(watching));
-        row.add_int64(static_cast<int64>(copy.ticks));
-        row.add_time(sampled_at);
-        row.add_if(copy.ticks > 0, Float8GetDatum(static_cast<double>(copy.last_cost)));
-        row.add_if(copy.ticks > 0,
-                   Float8GetDatum(copy.ticks > 0 ? static_cast<double>(copy.total_cost) / static_cast<double>(copy.ticks)
-                                                 : 0));
-        row.add_if(copy.ticks > 0, Float8GetDatum(static_cast<double>(copy.most_cost)));
-        row.add_int64(copy.peak_bytes);
     }
     row.add_int64(around.disk_free, around.disk_free >= 0);
     row.add_int64(static_cast<int64>(settings.interval_ms));
