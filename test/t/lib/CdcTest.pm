@@ -46,13 +46,14 @@ sub has_setting {
 #   level => LEVEL     wal_level, if not logical
 #   plugins => 0       leave output_plugin_libraries alone
 #   extension => 0     do not create the extension
+#   init => [ARG...]   further arguments for initdb
 sub cdc_node {
     my ($name, %options) = @_;
     my $level = $options{level} // 'logical';
     my $node = PostgreSQL::Test::Cluster->new($name);
     $node->init(
         allows_streaming => $level eq 'logical' ? 'logical' : $level eq 'replica' ? 'physical' : 0,
-        extra => [ '-E', 'UTF8', '--locale=C' ]);
+        extra => [ '-E', 'UTF8', '--locale=C', @{ $options{init} // [] } ]);
     my @conf = ('log_statement = none', 'shared_buffers = 32MB', 'max_connections = 30', 'max_wal_size = 1GB');
     if ($stage ne '') {
         my ($library, $share) = map { my $path = $node->config_data($_); $path } '--pkglibdir', '--sharedir';
