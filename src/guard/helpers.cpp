@@ -333,13 +333,14 @@ void run_helpers() {
     run_heartbeat();
 }
 
-void order_drop(const NameData &slot) {
-    if (is_free(Kind::kDrop)) {
-        Order order{};
-        order.kind = Kind::kDrop;
-        order.name = slot;
-        start(order);
+bool order_drop(const NameData &slot) {
+    if (!is_free(Kind::kDrop)) {
+        return false;
     }
+    Order order{};
+    order.kind = Kind::kDrop;
+    order.name = slot;
+    return start(order);
 }
 
 XLogRecPtr emit_heartbeat() {

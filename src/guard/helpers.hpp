@@ -8,8 +8,8 @@ namespace cdc::guard {
 // Starts what is due and looks after what runs: notifications and heartbeats. At most one helper of a kind at a time.
 void run_helpers();
 
-// Wants a slot dropped; its helper checks again that it may be.
-void order_drop(const NameData &slot);
+// Wants a slot dropped; its helper checks again that it may be. False if it has no time for it now.
+bool order_drop(const NameData &slot);
 
 // Emits a heartbeat in the current database, which needs no snapshot and no transaction id; the LSN behind it.
 XLogRecPtr emit_heartbeat();

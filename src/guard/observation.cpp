@@ -39,10 +39,10 @@ void remember(Track &track, const Observation &slot, int64_t now, bool fresh) {
     } else if (track.txns_at_move < 0 || slot.decoded_txns < track.txns_at_move) {
         track.txns_at_move = slot.decoded_txns;  // known only now, or statistics were reset
     }
-    if (slot.active) {
-        track.inactive_at = 0;
-    } else if (track.inactive_at == 0) {
-        track.inactive_at = now;
+    int64_t &since = slot.active ? track.active_at : track.inactive_at;
+    (slot.active ? track.inactive_at : track.active_at) = 0;
+    if (since == 0) {
+        since = now;
     }
     if (unconfirmed_bytes(slot) <= kNegligibleBytes) {
         track.lagging_at = 0;

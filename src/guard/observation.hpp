@@ -51,6 +51,7 @@ struct Track {
     int64_t restart_moved_at;    // first sample with the present restart_lsn
     int64_t confirmed_moved_at;  // the same for confirmed_lsn
     int64_t inactive_at;         // first sample without a consumer since there was one; 0 if there is one
+    int64_t active_at;           // first sample with a consumer since there was none; 0 if there is none
     int64_t lagging_at;          // first sample since which a relevant amount has not been confirmed; 0 if none
     uint32_t pin_xid;
     int64_t pinned_at;     // first sample with pin_xid

@@ -108,14 +108,16 @@ void act(const ServerSlot &slot, const Verdict &verdict, const Surroundings &aro
     }
     Track &track = entries[slot.index].track;
     const bool first = track.acted_at == 0;
-    if (!first && around.at - track.acted_at < settings.grace_ms * INT64CONST(1000)) {
+    const auto is_recent = [&](int64 moment) { return around.at - moment < settings.grace_ms * INT64CONST(1000); };
+    if (!first && is_recent(track.acted_at)) {
         return;
     }
     char what[256];
     if (policy->at_cap == Action::kTerminate) {
-        // A consumer that is catching up, or that has confirmed all there is, is not what holds WAL back.
-        if (!slot.seen.active || verdict.unconfirmed <= kNegligibleBytes ||
-            (!first && track.confirmed_moved_at > track.acted_at)) {
+        // A consumer that has just come, that is catching up, or that has confirmed all there is, is not what holds WAL
+        // back.
+        if (!slot.seen.active || verdict.unconfirmed <= kNegligibleBytes || is_recent(track.active_at) ||
+            (!first && is_recent(track.confirmed_moved_at))) {
             return;
         }
         track.acted_at = around.at;
@@ -145,8 +147,10 @@ void act(const ServerSlot &slot, const Verdict &verdict, const Surroundings &aro
         }
         return;
     }
-    track.acted_at = around.at;
-    order_drop(slot.name);
+    // One slot is dropped at a time: the next sample asks for the others again.
+    if (order_drop(slot.name)) {
+        track.acted_at = around.at;
+    }
 }
 
 }  // namespace
