@@ -16,7 +16,7 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(
   cdc_node has_setting crash start_behind_crash
   create_slot current_lsn wait_until wait_for_slot
-  drain drain_fails receive read_part
+  drain drain_fails receive receive_events_only read_part
   events changes summary replay rows journal
   scratch_file slurp_lines json_lines python
 );
@@ -179,14 +179,31 @@ sub receive {
     my $file = $how{file} // scratch_file($slot);
     my $errors = scratch_file("$slot.errors");
     my @command = (recvlogical_command($node, $slot, $file, %how), '-s', '1', '-F', '1');
+    my $pid = start_command('/dev/null', $errors, @command);
+    return bless { file => $file, errors => $errors, node => $node, slot => $slot, pid => $pid }, 'CdcTest::Receiver';
+}
+
+# The same with a client that confirms events only, never the positions of keepalives; and none at all with
+# never => 1. Its file has a line for each message: LSN and size.
+sub receive_events_only {
+    my ($node, $slot, %how) = @_;
+    my $file = scratch_file($slot);
+    my $errors = scratch_file("$slot.errors");
+    my $pid = start_command($file, $errors, python(), "$top/test/t/lib/EventsOnly.py", $node->host, $node->port,
+        scalar(getpwuid($>)), $how{database} // 'postgres', $slot, $how{never} ? 'never' : ());
+    return bless { file => $file, errors => $errors, node => $node, slot => $slot, pid => $pid }, 'CdcTest::Receiver';
+}
+
+sub start_command {
+    my ($out, $errors, @command) = @_;
     my $pid = fork() // die "fork: $!";
     if ($pid == 0) {
-        open(STDOUT, '>', '/dev/null');
+        open(STDOUT, '>', $out);
         open(STDERR, '>', $errors);
         { exec(@command) }
         POSIX::_exit(127);
     }
-    return bless { file => $file, errors => $errors, node => $node, slot => $slot, pid => $pid }, 'CdcTest::Receiver';
+    return $pid;
 }
 
 # Streams through a pipe that is not read any further once it has given BYTES bytes; these are put into a file. The
