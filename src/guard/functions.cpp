@@ -124,7 +124,7 @@ void put_slot(ReturnSetInfo *result, const ServerSlot &slot, const Surroundings 
     row.add_if(culprit && seen.pin_pid != 0, Int32GetDatum(seen.pin_pid));
     row.add_int64(seen.pin_xid, culprit);
     row.add_if(culprit, BoolGetDatum(seen.pin_prepared));
-    row.add_text(culprit && has_database ? NameStr(culprit_database) : nullptr);
+    row.add_if(culprit && has_database, CStringGetDatum(NameStr(culprit_database)));
     row.add_time(report.inactive_since);
     row.add_time(report.sampled_at);
     row.add_text(seen.logical ? "logical" : "physical");

@@ -187,6 +187,9 @@ void find_pin(const Surroundings &around, ServerSlot &slot, Transactions &runnin
     TransactionId xid = slot.catalog_xmin;
     if (TransactionIdIsNormal(xid)) {
         seen.catalog_age = static_cast<int32>(around.next_xid - xid);
+        if (seen.catalog_age <= 0) {
+            xid = InvalidTransactionId;  // the id that comes next, which the server would take for one that runs
+        }
     }
     if (!around.recovery && retained_bytes(seen) - unconfirmed_bytes(seen) > kNegligibleBytes) {
         xid = find_holder(running, restart_xid_of(slot));
