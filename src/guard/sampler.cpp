@@ -36,6 +36,10 @@ struct Transactions {
     int count;
     TransactionId *xids;
     LockData *locks;  // read when they are asked for
+    // The answer to the last question: most slots ask for the same transaction.
+    TransactionId asked;
+    bool runs;
+    int pid;  // 0 if it is prepared
 };
 
 int compare_xids(const void *left, const void *right) {
@@ -68,6 +72,14 @@ bool holds_write_lock(Transactions &running, int pid) {
         }
     }
     return false;
+}
+
+void find_process(Transactions &running, TransactionId xid) {
+    if (running.asked != xid) {
+        running.asked = xid;
+        running.pid = BackendXidGetPid(xid);
+        running.runs = running.pid != 0 || TransactionIdIsInProgress(xid);
+    }
 }
 
 // The transaction that holds a slot back at its restart_lsn. Its first change lies behind that, and most transactions
@@ -197,14 +209,14 @@ void find_pin(const Surroundings &around, ServerSlot &slot, Transactions &runnin
     if (!TransactionIdIsNormal(xid)) {
         return;
     }
-    const int pid = BackendXidGetPid(xid);
-    if (pid == 0 && !TransactionIdIsInProgress(xid)) {
+    find_process(running, xid);
+    if (!running.runs) {
         return;
     }
     seen.pin_xid = xid;
-    seen.pin_pid = pid;
-    seen.pin_prepared = pid == 0 && !around.recovery;  // during recovery: it runs on the primary
-    const PGPROC *const proc = pid == 0 ? nullptr : BackendPidGetProc(pid);
+    seen.pin_pid = running.pid;
+    seen.pin_prepared = running.pid == 0 && !around.recovery;  // during recovery: it runs on the primary
+    const PGPROC *const proc = running.pid == 0 ? nullptr : BackendPidGetProc(running.pid);
     seen.pin_database = proc == nullptr ? InvalidOid : proc->databaseId;
 }
 
