@@ -3,6 +3,11 @@
 \set SHOW_CONTEXT never
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS cdc_plugin;
+-- Nothing to see where it is preloaded: that is for the tests under test/t.
+SELECT preloaded FROM cdc.guard_status() \gset
+\if :preloaded
+\quit
+\endif
 RESET client_min_messages;
 
 -- One NOTICE for each look.

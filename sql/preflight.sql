@@ -12,7 +12,7 @@ CREATE ROLE regress_cdc_monitor;
 GRANT pg_monitor TO regress_cdc_monitor;
 PREPARE findings AS
     SELECT item, status, regexp_replace(finding, '\d+', 'N', 'g') AS finding, fix FROM cdc.preflight()
-    WHERE item NOT IN ('output_plugin_libraries', 'replica_identity', 'max_slot_wal_keep_size', 'guard');
+    WHERE item NOT IN ('output_plugin_libraries', 'replica_identity', 'max_slot_wal_keep_size', 'guard', 'burst');
 
 -- Who asks.
 EXECUTE findings;
