@@ -45,7 +45,7 @@ struct Report {
     int64 echo;
 };
 
-void judge_now(const ServerSlot &slot, const Surroundings &around, bool watching, Report &report) {
+void judge_now(ServerSlot &slot, const Surroundings &around, bool watching, Report &report) {
     const Limits limits = current_limits();
     report = Report{};
     report.flow = Flow{{-1, false}, -1, -1, 0};
@@ -57,6 +57,7 @@ void judge_now(const ServerSlot &slot, const Surroundings &around, bool watching
         LWLockAcquire(shared->lock, LW_SHARED);
         const SlotEntry &entry = entries[slot.index];
         report.flow = flow_of(slot.index);
+        find_times(slot.seen);
         if (entry.used && strcmp(NameStr(entry.name), NameStr(slot.name)) == 0) {
             known = true;
             track = entry.track;
@@ -80,7 +81,7 @@ void judge_now(const ServerSlot &slot, const Surroundings &around, bool watching
 // The order of cdc.slot_state().
 constexpr int kSlotColumns = 36;
 
-void put_slot(ReturnSetInfo *result, const ServerSlot &slot, const Surroundings &around, bool watching) {
+void put_slot(ReturnSetInfo *result, ServerSlot &slot, const Surroundings &around, bool watching) {
     Report report;
     judge_now(slot, around, watching, report);
     const Observation &seen = slot.seen;

@@ -36,7 +36,7 @@ void remember(Track &track, const Observation &slot, int64_t now, bool fresh) {
         track.confirmed_lsn = slot.confirmed_lsn;
         track.confirmed_moved_at = now;
         track.txns_at_move = slot.decoded_txns;
-    } else if (track.txns_at_move < 0 || slot.decoded_txns < track.txns_at_move) {
+    } else if (slot.decoded_txns >= 0 && (track.txns_at_move < 0 || slot.decoded_txns < track.txns_at_move)) {
         track.txns_at_move = slot.decoded_txns;  // known only now, or statistics were reset
     }
     int64_t &since = slot.active ? track.active_at : track.inactive_at;
@@ -48,6 +48,10 @@ void remember(Track &track, const Observation &slot, int64_t now, bool fresh) {
         track.lagging_at = 0;
     } else if (track.lagging_at == 0) {
         track.lagging_at = now;
+    }
+    // A consumer that confirms now and then is always behind while WAL comes, but never for long.
+    if (track.lagging_at != 0 && slot.at_confirmed > track.lagging_at) {
+        track.lagging_at = slot.at_confirmed;
     }
     if (track.pin_xid != slot.pin_xid) {
         track.pin_xid = slot.pin_xid;

@@ -26,6 +26,10 @@ struct Observation {
     uint64_t flush_lsn = 0;
     int64_t decoded_txns = -1;  // transactions that the output plugin was given since statistics were reset
 
+    // When WAL last ended no more than kNegligibleBytes behind the two positions; 0 is longer ago than the guard knows.
+    int64_t at_restart = 0;
+    int64_t at_confirmed = 0;
+
     // The running transaction that can hold restart_lsn back; where nothing relevant is held back, the one that pins
     // catalog_xmin. 0 if there is none.
     uint32_t pin_xid = 0;
@@ -52,7 +56,7 @@ struct Track {
     int64_t confirmed_moved_at;  // the same for confirmed_lsn
     int64_t inactive_at;         // first sample without a consumer since there was one; 0 if there is one
     int64_t active_at;           // first sample with a consumer since there was none; 0 if there is none
-    int64_t lagging_at;          // first sample since which a relevant amount has not been confirmed; 0 if none
+    int64_t lagging_at;          // since when a relevant amount is not confirmed; 0 if none is
     uint32_t pin_xid;
     int64_t pinned_at;     // first sample with pin_xid
     int64_t txns_at_move;  // decoded_txns when confirmed_lsn moved last

@@ -199,8 +199,11 @@ void find_pin(const Surroundings &around, ServerSlot &slot, Transactions &runnin
     TransactionId xid = slot.catalog_xmin;
     if (TransactionIdIsNormal(xid)) {
         seen.catalog_age = static_cast<int32>(around.next_xid - xid);
-        if (seen.catalog_age <= 0) {
-            xid = InvalidTransactionId;  // the id that comes next, which the server would take for one that runs
+        // Which the server would take for one that runs, when it is the id that comes next.
+        xid = seen.catalog_age > 0 ? xid : InvalidTransactionId;
+        // It is not always the id of a transaction, but that of none that runs can be passed.
+        if (!around.recovery && running.count > 0 && TransactionIdPrecedes(xid, running.xids[0])) {
+            xid = running.xids[0];
         }
     }
     if (!around.recovery && retained_bytes(seen) - unconfirmed_bytes(seen) > kNegligibleBytes) {
@@ -271,8 +274,8 @@ int read_slots(const Surroundings &around, ServerSlot *out) {
         if (seen.logical) {
             find_pin(around, slot, running);
         }
-        // Statistics cost more than the rest: only where a cause may follow from them.
-        if (seen.logical && seen.walsender && unconfirmed_bytes(seen) > kNegligibleBytes) {
+        // Always where there is a client: what it had been given when it last confirmed anything must be known later.
+        if (seen.logical && seen.walsender) {
             seen.decoded_txns = pg::decoded_transactions(slot.name);
         }
     }

@@ -111,6 +111,26 @@ uint32 next_xid_at(XLogRecPtr lsn) {
     return 0;
 }
 
+// Of the newest sample at which WAL ended there, or no more than a negligible amount behind it; 0 if none is kept.
+static int64 last_at(uint64 lsn) {
+    uint64 low = first_kept(0);
+    uint64 high = shared->ticks;
+    while (low < high) {
+        const uint64 middle = low + (high - low) / 2;
+        if (ticks[middle % shared->history].wal_lsn <= lsn + kNegligibleBytes) {
+            low = middle + 1;
+        } else {
+            high = middle;
+        }
+    }
+    return low == first_kept(0) ? 0 : ticks[(low - 1) % shared->history].at;
+}
+
+void find_times(Observation &slot) {
+    slot.at_restart = last_at(slot.restart_lsn);
+    slot.at_confirmed = last_at(slot.confirmed_lsn == 0 ? slot.restart_lsn : slot.confirmed_lsn);
+}
+
 Flow flow_of(int slot) {
     Flow flow{shared->wal, -1, -1, shared->peak_bytes};
     if (shared->ticks == 0) {

@@ -94,6 +94,9 @@ void request_shared();
 // Microseconds of a clock that never jumps.
 int64 steady_now();
 
+// Fills in when WAL was at the slot's positions. The caller holds the lock.
+void find_times(Observation &slot);
+
 // The WAL's and a slot's rates at the newest tick. The caller holds the lock.
 Flow flow_of(int slot);
 

@@ -128,11 +128,12 @@ Cause Judge::consumer_cause() const {
 }
 
 // Whether a transaction holds back what the consumer has confirmed. One that has an id but wrote nothing does not:
-// restart_lsn moves on in spite of it. That moves only with a record of running transactions, so wait.
+// restart_lsn moves on in spite of it. That moves only with a record of running transactions, so wait; and count from
+// the WAL's time, which may have stood still as long as restart_lsn did.
 Cause Judge::transaction_cause() const {
     const int64_t held = verdict.retained - verdict.unconfirmed;
     if (!slot.logical || slot.pin_xid == 0 || held <= kNegligibleBytes || !lasts(&Track::pinned_at) ||
-        !lasts(&Track::restart_moved_at)) {
+        !lasts(&Track::restart_moved_at) || (slot.at_restart != 0 && now - slot.at_restart < limits.grace)) {
         return Cause::kNone;
     }
     return slot.pin_prepared ? Cause::kPreparedTransaction : Cause::kLongTransaction;

@@ -173,6 +173,7 @@ void take_sample() {
     for (int i = 0; i < count; ++i) {
         Change change;
         seen[slots[i].index] = true;
+        find_times(slots[i].seen);
         if (add_slot(slots[i], around, limits, change)) {
             changes[changed++] = change;
         }

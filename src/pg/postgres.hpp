@@ -20,6 +20,7 @@ extern "C" {
 #include "access/htup_details.h"
 #include "access/sysattr.h"
 #include "access/transam.h"
+#include "access/twophase.h"
 #include "access/tupmacs.h"
 #include "access/xact.h"
 #include "access/xlog.h"

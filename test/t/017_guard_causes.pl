@@ -9,7 +9,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $grace = 3;    # seconds
+my $grace = 4;    # seconds
 # A limit for walsenders would end the frozen client's.
 my $node = cdc_node('causes', init => [ '--wal-segsize', '1' ], conf => <<"CONF");
 shared_preload_libraries = 'cdc_plugin'
@@ -88,6 +88,11 @@ sub sampled_causes {
             . "WHERE slot_name = '$slot' AND sampled_at > '$since'");
 }
 
+sub sampled_since {
+    my ($slot, $since) = @_;
+    return ask("SELECT count(*) FROM cdc.slot_history WHERE slot_name = '$slot' AND sampled_at > '$since'");
+}
+
 sub now { return ask('SELECT clock_timestamp()') }
 
 # For two graces of further WAL, no sample of the slots may have another cause than the one said.
@@ -95,12 +100,12 @@ sub stays {
     my ($cause, $slots, $name) = @_;
     my $since = now();
     my $end = time() + 2 * $grace;
-    my %blamed;
+    my (%blamed, $count);
     while (time() < $end) {
-        write_noise(1);
+        write_noise(1) if $count++ % 2 == 0;
         ask('CHECKPOINT');
         $blamed{$_}{ blamed(slot_state($_)) }++ for @$slots;
-        sleep(0.7);
+        sleep(0.8);
     }
     for my $slot (@$slots) {
         is(sampled_causes($slot, $since), $cause, "$name: all samples of slot $slot");
@@ -155,7 +160,6 @@ wait_for_state($_, sub { $_[0]{active} && blamed($_[0]) eq $nobody && defined $_
 
     # WAL comes all at once after a time without: until the next record of running transactions, restart_lsn is far
     # behind, and has not moved for long.
-    my $restart_lsn = slot_state('live')->{restart_lsn};
     wait_until('restart_lsn has not moved for longer than the grace period', sub {
         my ($lsn, $seconds) = split(/\|/, ask("SELECT restart_lsn, extract(epoch FROM max(sampled_at) - min(sampled_at)) "
             . "FROM cdc.slot_history WHERE slot_name = 'live' GROUP BY restart_lsn ORDER BY restart_lsn DESC LIMIT 1"));
@@ -164,8 +168,7 @@ wait_for_state($_, sub { $_[0]{active} && blamed($_[0]) eq $nobody && defined $_
     write_noise(3);
     $consumers{$_}->wait_for_confirmation for @both;
     my $burst = now();
-    wait_until('samples are taken', sub { ask("SELECT count(*) > 2 FROM cdc.slot_history "
-            . "WHERE slot_name = 'live' AND sampled_at > '$burst'") eq 't' });
+    wait_until('samples are taken', sub { sampled_since('live', $burst) > 2 });
     for my $slot (@both) {
         like(sampled_causes($slot, $since), qr/^catalog_bloat(?: none)?$/, "slot $slot: and never for WAL");
     }
@@ -276,7 +279,9 @@ for my $database (qw(postgres other)) {
     my $since = now();
     $of{down}->kill_hard;
     $of{slow}->signal('STOP');
-    # An event that the walsenders send.
+    # An event that the walsenders send, after the guard has seen what was confirmed.
+    my $stopped = now();
+    wait_until('samples are taken', sub { sampled_since('slow', $stopped) > 1 });
     $node->safe_psql('postgres', 'INSERT INTO t VALUES (1)');
     $of{silent}->wait_for_bytes(1);
     blames('down', 'consumer_down - - - -', 'a consumer that is gone, and has left little unread');
