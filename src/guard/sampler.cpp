@@ -202,7 +202,7 @@ void find_pin(const Surroundings &around, ServerSlot &slot, Transactions &runnin
         // Which the server would take for one that runs, when it is the id that comes next.
         xid = seen.catalog_age > 0 ? xid : InvalidTransactionId;
         // It is not always the id of a transaction, but that of none that runs can be passed.
-        if (!around.recovery && running.count > 0 && TransactionIdPrecedes(xid, running.xids[0])) {
+        if (TransactionIdIsNormal(xid) && running.count > 0 && TransactionIdPrecedes(xid, running.xids[0])) {
             xid = running.xids[0];
         }
     }
