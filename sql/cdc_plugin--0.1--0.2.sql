@@ -316,6 +316,8 @@ CREATE FUNCTION cdc.runbook(slot name, OUT step integer, OUT title text, OUT ins
         -- restart_lsn moves with the next record of running transactions.
         move_on constant text := CASE WHEN current_setting('server_version_num')::integer >= 160000
                                       THEN 'SELECT pg_log_standby_snapshot();' ELSE 'CHECKPOINT;' END;
+        -- What writes is for the primary, whose WAL comes here.
+        place constant text := CASE WHEN pg_is_in_recovery() THEN 'On the primary. ' ELSE '' END;
         two_phase boolean;
         cause text;
         before text;
@@ -348,7 +350,7 @@ CREATE FUNCTION cdc.runbook(slot name, OUT step integer, OUT title text, OUT ins
                     CASE WHEN s.slot_type = 'physical'
                          THEN format('SELECT pg_create_physical_replication_slot(%L);', slot)
                          ELSE format('SELECT * FROM pg_create_logical_replication_slot(%L, %L, false, %s);', slot,
-                                     s.plugin, coalesce(two_phase, false)) END),
+                                     s.plugin, coalesce(two_phase, false)::text) END),
                 (7, 'Copy the tables again', 'Only now, after the new slot: the rows as they are, into the consumer''s '
                     'target, in place of what it has. Rows that were deleted in the gap are in no change, so it must '
                     'lose what the copy does not have. Then start the consumer.', NULL),
@@ -407,23 +409,24 @@ CREATE FUNCTION cdc.runbook(slot name, OUT step integer, OUT title text, OUT ins
                     (step + 2, 'End it', 'What it did is rolled back. The consumer is innocent: do not drop its slot.',
                         CASE WHEN s.culprit_pid IS NOT NULL THEN format('SELECT pg_terminate_backend(%s);', s.culprit_pid)
                         END),
-                    (step + 3, 'Let the slot move on', 'It moves with the next record of running transactions, at the '
-                        'latest within 15 seconds of further writes; this writes one now.', move_on);
+                    (step + 3, 'Let the slot move on', place || 'It moves with the next record of running transactions, at '
+                        'the latest within 15 seconds of further writes; this writes one now.', move_on);
                 step := step + 3;
             WHEN 'prepared_transaction' THEN
                 RETURN QUERY VALUES
                     (step + 1, 'See the prepared transaction', 'Ask its owner, or the transaction manager, which end it '
                         'should have.', format('SELECT * FROM pg_prepared_xacts WHERE gid = %L;', s.culprit_gid)),
-                    (step + 2, 'End it', format('In database %I. COMMIT PREPARED instead keeps what it did.',
-                        s.culprit_database), format('ROLLBACK PREPARED %L;', s.culprit_gid)),
-                    (step + 3, 'Let the slot move on', 'It moves with the next record of running transactions; this writes '
-                        'one now.', move_on);
+                    (step + 2, 'End it', coalesce('In database ' || quote_ident(s.culprit_database), 'Where it was prepared')
+                        || '. COMMIT PREPARED instead keeps what it did.',
+                        CASE WHEN s.culprit_gid IS NOT NULL THEN format('ROLLBACK PREPARED %L;', s.culprit_gid) END),
+                    (step + 3, 'Let the slot move on', place || 'It moves with the next record of running transactions; '
+                        'this writes one now.', move_on);
                 step := step + 3;
             WHEN 'idle_database' THEN
                 RETURN QUERY VALUES
-                    (step + 1, 'Send a heartbeat', format('In database %I: an event for the consumer to confirm.',
-                        s.database), 'SELECT cdc.heartbeat();'),
-                    (step + 2, 'Send them always', 'The guard sends them where there are slots, when WAL has moved.',
+                    (step + 1, 'Send a heartbeat', place || format('In database %I: an event for the consumer to confirm.',
+                        s.database), 'CREATE EXTENSION IF NOT EXISTS cdc_plugin; SELECT cdc.heartbeat();'),
+                    (step + 2, 'Send them always', place || 'The guard sends them where there are slots, when WAL has moved.',
                         'ALTER SYSTEM SET cdc_plugin.guard_heartbeat_interval = ''1min''; SELECT pg_reload_conf();');
                 step := step + 2;
             WHEN 'catalog_bloat' THEN
