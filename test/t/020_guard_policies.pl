@@ -159,14 +159,17 @@ write_wal(6);
 $node->poll_query_until('postgres',
     q(SELECT count(*) = 0 FROM pg_replication_slots WHERE slot_name = 'drop_gone')) or die;
 is(wait_for_action('drop_gone', qr/./), 'dropped replication slot "drop_gone"', 'drop: an alert of kind action');
-like(alerts('drop_gone', 'detail', 'action'), qr/^It had no consumer and retained \S+ MB of WAL; its policy .* 4\.0 MB\.$/,
+like(alerts('drop_gone', 'detail', 'action'),
+    qr/^It had no consumer and retained \S+ MB of WAL; its policy .* 4\.0 MB\.$/,
     'drop: with its reason');
 ok($node->log_contains(qr/WARNING:  dropped replication slot "drop_gone"/), 'drop: in the log');
 my %why = (read => 'active', temporary => 'temporary', physical => 'not logical');
 for my $name (sort keys %why) {
-    is(wait_for_action("drop_$name", qr/./), qq(replication slot "drop_$name" is not dropped, because it is $why{$name}),
+    is(wait_for_action("drop_$name", qr/./),
+        qq(replication slot "drop_$name" is not dropped, because it is $why{$name}),
         "drop: not one that is $why{$name}");
-    ok($node->log_contains(qr/WARNING:  replication slot "drop_$name" is not dropped/), "drop: $why{$name}: in the log");
+    ok($node->log_contains(qr/WARNING:  replication slot "drop_$name" is not dropped/),
+        "drop: $why{$name}: in the log");
 }
 wait_samples(50);
 for my $name (sort keys %why) {
@@ -197,7 +200,7 @@ pass('drop: as soon as a reload brings the policy, and without grace from one sl
 $owner->quit;
 is(sql(q(SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots)),
     'bystander drop_physical drop_small forgotten frozen levels nobody', 'all others are there');
-is(sql(q(SELECT count(*) FROM cdc.alerts WHERE kind = 'action' AND slot_name IN ('bystander', 'forgotten', 'levels'))), 0,
-    'and nothing was done to the first ones');
+is(sql(q(SELECT count(*) FROM cdc.alerts WHERE kind = 'action' AND slot_name IN ('bystander', 'forgotten', 'levels'))),
+    0, 'and nothing was done to the first ones');
 
 done_testing();

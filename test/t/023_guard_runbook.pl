@@ -48,7 +48,8 @@ sub wait_for_cause {
 # The steps: [ step, title, instruction, command or undef ].
 sub runbook {
     my ($slot) = @_;
-    my $rows = sql("SELECT json_agg(json_build_array(step, title, instruction, command) ORDER BY step) FROM cdc.runbook('$slot')");
+    my $rows = sql(
+        "SELECT json_agg(json_build_array(step, title, instruction, command) ORDER BY step) FROM cdc.runbook('$slot')");
     my $steps = JSON::PP->new->decode($rows);
     is_deeply([ map { $_->[0] } @$steps ], [ 1 .. @$steps ], "$slot: steps are numbered in order");
     is(scalar(grep { ($_->[2] // '') eq '' } @$steps), 0, "$slot: each has an instruction");
@@ -104,7 +105,8 @@ sub consume {
 
 # Rows that are in one of the tables only.
 sub differences {
-    return sql('SELECT count(*) FROM ((TABLE orders EXCEPT TABLE target) UNION ALL (TABLE target EXCEPT TABLE orders)) AS d');
+    return sql(
+        'SELECT count(*) FROM ((TABLE orders EXCEPT TABLE target) UNION ALL (TABLE target EXCEPT TABLE orders)) AS d');
 }
 
 create_slot($node, 'orders');
@@ -263,10 +265,12 @@ $consumer->kill_hard;
 write_wal(6);
 wait_until('there are two causes', sub { slot('held', 'cause, also') eq 'consumer_down long_transaction' });
 my @both = runbook('held');
-is(join(', ', map { $_->[1] } @both), 'Read the panel, Start the consumer, Wait or drop, Give it up, See the transaction, '
+is(join(', ', map { $_->[1] } @both),
+    'Read the panel, Start the consumer, Wait or drop, Give it up, See the transaction, '
     . 'End it, Let the slot move on, See that it is over', 'two causes: both are treated');
 paste_all('held');
-is(sql(q(SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'held')), 0, 'consumer_down: the slot is given up');
+is(sql(q(SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'held')), 0,
+    'consumer_down: the slot is given up');
 is(sql('SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL'), 0, 'long_transaction: and ended');
 eval { $session->quit };
 
@@ -312,15 +316,17 @@ for my $encoding (qw(LATIN1 SQL_ASCII)) {
     sql("CREATE DATABASE $database ENCODING '$encoding' LOCALE 'C' TEMPLATE template0");
     sql('CREATE EXTENSION cdc_plugin', $database);
     create_slot($node, "in_$database", $database);
-    for my $query ('cdc.slots', 'cdc.slots_pretty', 'cdc.slot_history', 'cdc.alerts', 'cdc.check()', 'cdc.guard_status()',
-        "cdc.diagnose('in_$database')", "cdc.runbook('in_$database')", "cdc.runbook('idle')", "cdc.diagnose('idle')",
+    for my $query ('cdc.slots', 'cdc.slots_pretty', 'cdc.slot_history', 'cdc.alerts', 'cdc.check()',
+        'cdc.guard_status()', "cdc.diagnose('in_$database')", "cdc.runbook('in_$database')",
+        "cdc.runbook('idle')", "cdc.diagnose('idle')",
         'cdc.preflight()') {
         # Bytes as they are: the names are of a database in UTF-8.
         my ($status, undef, $error) = $node->psql($database, "SET client_encoding = SQL_ASCII; SELECT * FROM $query");
         is($status, 0, "$encoding: $query") or diag($error);
     }
     like(sql('SELECT cdc.heartbeat()', $database), qr{/}, "$encoding: cdc.heartbeat()");
-    is(sql("SELECT database FROM cdc.slots WHERE slot_name = 'in_$database'", $database), $database, "$encoding: its slot");
+    is(sql("SELECT database FROM cdc.slots WHERE slot_name = 'in_$database'", $database), $database,
+        "$encoding: its slot");
 }
 
 done_testing();
