@@ -78,9 +78,10 @@ void add_cause_advice(Text &text, Cause cause, const Names &names, const Observa
                      names.slot);
             break;
         case Cause::kConsumerSlow:
-            if (slot.walsender && slot.wal_lsn > slot.sent_lsn + static_cast<uint64_t>(kNegligibleBytes)) {
+            if (verdict.stuck ||
+                (slot.walsender && slot.wal_lsn > slot.sent_lsn + static_cast<uint64_t>(kNegligibleBytes))) {
                 text.add("The consumer does not take what is sent to it (%s behind): look at it, or at its network.",
-                         Bytes(static_cast<int64_t>(slot.wal_lsn - slot.sent_lsn)).text);
+                         Bytes(verdict.unconfirmed).text);
             } else {
                 text.add("The consumer takes changes and does not confirm them: look at what it writes to.");
             }

@@ -53,6 +53,12 @@ void remember(Track &track, const Observation &slot, int64_t now, bool fresh) {
     if (track.lagging_at != 0 && slot.at_confirmed > track.lagging_at) {
         track.lagging_at = slot.at_confirmed;
     }
+    if (!slot.walsender || slot.sent_lsn != track.sent_lsn || slot.sent_lsn >= slot.wal_lsn) {
+        track.sent_lsn = slot.sent_lsn;
+        track.stuck_at = 0;
+    } else if (track.stuck_at == 0) {
+        track.stuck_at = now;
+    }
     if (track.pin_xid != slot.pin_xid) {
         track.pin_xid = slot.pin_xid;
         track.pinned_at = now;

@@ -57,6 +57,8 @@ struct Track {
     int64_t inactive_at;         // first sample without a consumer since there was one; 0 if there is one
     int64_t active_at;           // first sample with a consumer since there was none; 0 if there is none
     int64_t lagging_at;          // since when a relevant amount is not confirmed; 0 if none is
+    uint64_t sent_lsn;
+    int64_t stuck_at;  // first sample since which the walsender stands still before the end of WAL; 0 if it does not
     uint32_t pin_xid;
     int64_t pinned_at;     // first sample with pin_xid
     int64_t txns_at_move;  // decoded_txns when confirmed_lsn moved last

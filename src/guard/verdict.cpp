@@ -123,8 +123,8 @@ Cause Judge::consumer_cause() const {
         slot.walsender && slot.wal_lsn <= slot.sent_lsn + static_cast<uint64_t>(kNegligibleBytes);
     const int64_t base = track != nullptr ? track->txns_at_move : 0;
     // Everything was sent, and nothing of it was for this client: it waits for an event to confirm.
-    return slot.logical && all_sent && slot.decoded_txns >= 0 && slot.decoded_txns == base ? Cause::kIdleDatabase
-                                                                                          : Cause::kConsumerSlow;
+    const bool idle = slot.logical && all_sent && !verdict.stuck && slot.decoded_txns >= 0 && slot.decoded_txns == base;
+    return idle ? Cause::kIdleDatabase : Cause::kConsumerSlow;
 }
 
 // Whether a transaction holds back what the consumer has confirmed. One that has an id but wrote nothing does not:
@@ -203,6 +203,9 @@ Judge look(const Observation &slot, const Flow &flow, const Limits &limits, cons
     Judge judge{slot, flow, limits, track, now, Verdict{}};
     judge.verdict.retained = slot.lost ? 0 : retained_bytes(slot);
     judge.verdict.unconfirmed = slot.lost ? 0 : unconfirmed_bytes(slot);
+    // A transaction is sent when its commit has been read: while a client does not take it, the walsender stands there,
+    // however near to the end of WAL. A single sample may have come between a record and its walsender.
+    judge.verdict.stuck = track != nullptr && track->stuck_at != 0 && track->stuck_at != now;
     judge.find_cap();
     judge.find_times();
     judge.find_cause();

@@ -36,6 +36,7 @@ struct Verdict {
     int64_t unconfirmed;
     int64_t time_to_cap;   // microseconds; -1 unknown
     int64_t time_to_full;  // until the disk is full
+    bool stuck;            // the walsender stands still before the end of WAL: its client takes nothing
     bool at_own_cap;       // a policy's action is due
 };
 

@@ -5,6 +5,7 @@ use warnings;
 
 use CdcGuard;
 use CdcTest;
+use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
@@ -31,7 +32,10 @@ is(slot_row($node, 'frozen', 'level, cause, active, active_pid'), "ok|none|t|$wa
 
 $receiver->signal('STOP');
 write_rows(3);
-wait_for_level($node, 'frozen', 'ok', 'consumer_slow');
+wait_in_server($node, q(cause <> 'none' FROM cdc.slot_history WHERE slot_name = 'frozen' ORDER BY sampled_at DESC LIMIT 1),
+    'the guard sees nothing');
+is(slot_row($node, 'frozen', 'level, cause'), 'ok|consumer_slow',
+    'frozen in the middle of a transaction, which the walsender has read whole: that is no idle database');
 is(alert_count($node, 'frozen'), 0, 'a cause alone is no alert');
 # The walsender stands still in a write to its socket, far from the end of WAL.
 $node->poll_query_until('postgres', q{
@@ -54,18 +58,27 @@ is(alerts($node, 'frozen', q(DISTINCT culprit_pid IS NULL AND also IS NULL, 1 AS
 is(slot_row($node, 'frozen', 'wal_status, level, cause, active, active_pid'),
     "unreserved|critical|consumer_slow|t|$walsender", 'beyond the cap the walsender still holds the slot');
 
+# The checkpointer waits until the walsender is gone, which has something to send still; so the client must go on first.
 my $before = -s $node->logfile;
-$node->safe_psql('postgres', 'CHECKPOINT');
-wait_for_level($node, 'frozen', 'lost', 'slot_lost');
+my $checkpoint = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', 'CHECKPOINT' ],
+    '>', \my $out, '2>', \my $err);
+wait_until('the walsender is terminated', sub {
+    return slurp_file($node->logfile, $before) =~ /terminating process \d+ to release replication slot/;
+});
 like(slurp_file($node->logfile, $before), qr/terminating process $walsender to release replication slot "frozen"/,
     'the checkpointer ends the walsender');
+next_samples($node);
+is(slot_row($node, 'frozen', 'level, cause, active_pid'), "critical|consumer_slow|$walsender",
+    'the guard goes on while the checkpointer waits for it');
+$receiver->signal('CONT');
+wait_for_level($node, 'frozen', 'lost', 'slot_lost');
+ok($checkpoint->finish, 'the checkpoint ends') or diag($err);
 is($node->safe_psql('postgres', 'SELECT wal_status, active FROM pg_replication_slots'), 'lost|f', 'the slot is lost');
 is(slot_row($node, 'frozen', 'level, cause, active, active_pid, unconfirmed_bytes'), 'lost|slot_lost|f||',
     'cdc.slots says so');
 is((split(/\n/, alerts($node, 'frozen')))[-1], 'critical>lost slot_lost', 'the loss is alerted');
 is(log_count($node, logged('frozen', $_)), 1, "the log has level $_ once") for qw(notice warning critical lost);
-$receiver->signal('CONT');
-isnt($receiver->wait_for_end, 0, 'the consumer notices when it goes on');
+isnt($receiver->wait_for_end, 0, 'the consumer notices');
 like($receiver->errors, qr/terminating connection due to administrator command/, 'but not why');
 is(alert_count($node, 'frozen'), 4, 'nothing more was said');
 $node->safe_psql('postgres', q(SELECT pg_drop_replication_slot('frozen')));

@@ -134,6 +134,24 @@ TEST(GuardCause, AConsumerThatGotNothingToConfirmHasAnIdleDatabase) {
     EXPECT_EQ(judge_watched(slot).cause, Cause::kIdleDatabase);
 }
 
+TEST(GuardCause, AConsumerThatIsStuckInATransactionHasNoIdleDatabase) {
+    // The walsender stands at the commit record, the last one there is.
+    Observation slot = lagging(5, 5);
+    slot.decoded_txns = 7;
+    slot.sent_lsn -= 40;
+    const Verdict stuck = judge_watched(slot);
+    EXPECT_EQ(stuck.cause, Cause::kConsumerSlow);
+    EXPECT_TRUE(stuck.stuck);
+    // It had not come to the newest record yet when the sample was taken.
+    Watched watched(lagging(5, 5));
+    slot.sent_lsn = slot.wal_lsn;
+    watched.sample(slot);
+    slot.wal_lsn += 100;
+    watched.sample(slot);
+    EXPECT_EQ(watched.judge(slot).cause, Cause::kIdleDatabase);
+    EXPECT_FALSE(watched.judge(slot).stuck);
+}
+
 TEST(GuardCause, WithoutStatisticsNoDatabaseIsCalledIdle) {
     const Observation slot = lagging(5, 5);
     EXPECT_EQ(judge_watched(slot).cause, Cause::kConsumerSlow);
