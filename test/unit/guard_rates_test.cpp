@@ -47,6 +47,14 @@ TEST(GuardRate, ABurstIsNotSteady) {
     EXPECT_FALSE(Ring(8, {1000, 1010, 1020, 9000, 9010, 9020}).rate(0).steady);
 }
 
+TEST(GuardRate, ABurstThatASampleFellIntoIsNotSteady) {
+    EXPECT_FALSE(Ring(8, {1000, 1010, 1020, 5000, 9000, 9010, 9020}).rate(0).steady);
+}
+
+TEST(GuardRate, BurstsThatComeBackAreSteady) {
+    EXPECT_TRUE(Ring(16, {0, 0, 5000, 5000, 5000, 10000, 10000, 10000, 15000, 15000}).rate(0).steady);
+}
+
 TEST(GuardRate, TheRingWraps) {
     const WalRate rate = Ring(4, {1, 2, 3, 1000, 1100, 1200, 1300}).rate(3);
     EXPECT_DOUBLE_EQ(rate.bytes_per_s, 100);

@@ -1,0 +1,181 @@
+# What the guard predicts: the time until a slot's cap is reached and until the disk is full, against what then happens,
+# with WAL at a constant rate. And that it says nothing where nothing can be known.
+#
+# The disk needs a small file system of its own: CDC_SMALL_FS names an empty, writable directory that is one, of up to
+# 512 MB, which the test fills (scripts/test mounts one). Without it, that part is skipped.
+use strict;
+use warnings;
+
+use CdcGuard;
+use CdcTest;
+use IO::Handle;
+use POSIX ();
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $megabyte = 1024 * 1024;
+my $kilobytes = 160;    # ten times in a second
+
+# Writes so much every 100 ms, on schedule, until it is stopped or the server is gone.
+sub start_writer {
+    my ($node) = @_;
+    my @command = ('psql', '-X', '-q', '-o', '/dev/null', '-d', $node->connstr('postgres'));
+    my $pid = fork() // die "fork: $!";
+    return $pid if $pid;
+    $SIG{PIPE} = sub { POSIX::_exit(0) };
+    open(STDERR, '>', '/dev/null');
+    open(my $psql, '|-', @command) or POSIX::_exit(127);
+    $psql->autoflush(1);
+    my $content = $kilobytes * 1024;
+    my $next = time();
+    while (1) {
+        print $psql "SELECT pg_logical_emit_message(false, 'rate', repeat('x', $content));\n";
+        $next += 0.1;
+        my $wait = $next - time();
+        sleep($wait) if $wait > 0;
+    }
+}
+
+sub stop_writer {
+    my ($pid) = @_;
+    kill('TERM', $pid);
+    waitpid($pid, 0);
+    return;
+}
+
+# Looks at a slot again and again until CODE says that it is enough, or the server is gone: the looks, as hashes. `left`
+# is what is left of what `column` predicts the end of.
+sub watch {
+    my ($node, $slot, $left, $prediction, $enough) = @_;
+    my @looks;
+    my $deadline = time() + 120;
+    while (time() < $deadline) {
+        my ($out, $err) = ('', '');
+        my $status = $node->psql('postgres', qq{
+            SELECT extract(epoch FROM clock_timestamp()), $left, extract(epoch FROM $prediction), level, cap_source
+            FROM cdc.slots WHERE slot_name = '$slot'}, stdout => \$out, stderr => \$err);
+        last if $status != 0;
+        my %look;
+        @look{qw(at left predicted level source)} = split(/\|/, $out, -1);
+        push @looks, \%look;
+        last if $enough->(\%look);
+        sleep(0.05);
+    }
+    return @looks;
+}
+
+# Compares predictions with the moment of the end: none may be off by more than 20 %. The first ones see a rate that
+# the silence before is part of; the last ones are not much farther away than the looks are from each other.
+sub compare {
+    my ($what, $began, $end, @looks) = @_;
+    my @judged = grep { $_->{predicted} ne '' && $_->{at} > $began + 4 && $end - $_->{at} > 3 } @looks;
+    my @off;
+    my ($worst, %horizon) = (0);
+    for my $look (@judged) {
+        my $actual = $end - $look->{at};
+        my $error = abs($look->{predicted} - $actual) / $actual;
+        push @off, sprintf('%.1f s predicted, %.1f s actual', $look->{predicted}, $actual) if $error > 0.2;
+        $worst = $error if $error > $worst;
+        $horizon{ int($actual / 3) }++;
+    }
+    note(sprintf('%s: %d predictions, the worst was off by %.1f %%', $what, scalar(@judged), 100 * $worst));
+    cmp_ok(scalar(keys %horizon), '>=', 3, "$what: predictions at several horizons");
+    is(join("\n", @off), '', "$what: none is off by more than 20 %");
+    is(scalar(grep { $_->{predicted} ne '' && $_->{predicted} !~ /^\d+(?:\.\d+)?$/ } @looks), 0,
+        "$what: none is negative or infinite");
+    return;
+}
+
+# --- the cap ----------------------------------------------------------------------------------------------------------
+
+# Sixteen samples make a rate: three seconds.
+my $node = guard_node('cap', conf => "max_slot_wal_keep_size = 28MB\ncdc_plugin.guard_interval = 200ms");
+create_slot($node, 'stalled');
+# The server writes a little behind its start; let that leave the window.
+wait_in_server($node, 'samples >= before + 20 FROM cdc.guard_status()', 'no samples');
+is(slot_row($node, 'stalled', 'wal_bytes_per_s < 1000, time_to_cap IS NULL, time_to_disk_full IS NULL'), 't|t|t',
+    'without WAL nothing is predicted');
+
+my $began = time();
+my $writer = start_writer($node);
+my @looks = watch($node, 'stalled', 'headroom_bytes', 'time_to_cap', sub { $_[0]{left} <= 0 });
+stop_writer($writer);
+my ($before, $behind) = @looks[ -2, -1 ];
+cmp_ok($behind->{left}, '<=', 0, 'the cap was reached');
+# Between the two looks round it.
+my $end = $before->{at} + ($behind->{at} - $before->{at}) * $before->{left} / ($before->{left} - $behind->{left});
+compare('cap', $began, $end, @looks);
+is($behind->{predicted} + 0, 0, 'at the cap no time is left');
+
+# The writer has stopped, so the rate's window empties, and a new slot has its cap before it.
+$node->safe_psql('postgres', q(SELECT pg_drop_replication_slot('stalled')));
+create_slot($node, 'burst');
+wait_in_server($node, 'samples >= before + 20 FROM cdc.guard_status()', 'no samples');
+my %predicted;
+for my $burst (1 .. 4) {
+    fill_wal($node, 4 * $megabyte);
+    # As long as the burst is in the window, and until it has left it.
+    my $last = time() + 3.5;
+    for my $look (watch($node, 'burst', 'wal_bytes_per_s', 'time_to_cap', sub { time() > $last })) {
+        ++$predicted{seen} if $look->{left} > $megabyte / 2;
+        ++$predicted{said} if $look->{predicted} ne '';
+    }
+}
+cmp_ok($predicted{seen}, '>', 10, 'bursts show in the rate');
+is($predicted{said} // 0, 0, 'but single bursts predict nothing');
+$node->stop;
+
+# --- the disk ---------------------------------------------------------------------------------------------------------
+
+SKIP: {
+    my $small = $ENV{CDC_SMALL_FS} // '';
+    skip('CDC_SMALL_FS names no small file system', 1) if $small eq '';
+    my ($size) = split(/\n/, `stat -f -c '%S %b' '$small'`);
+    my ($block, $blocks) = split(/ /, $size // '0 0');
+    skip("$small is not on a small file system of its own", 1)
+      if !-w $small || $block * $blocks > 512 * $megabyte || (stat($small))[0] == (stat("$small/.."))[0];
+    opendir(my $folder, $small) or die "$small: $!";
+    skip("$small is not empty", 1) if grep { !/^\.\.?$|^lost\+found$/ } readdir($folder);
+
+    # No cap but the disk's. The ballast leaves 40 MB, and the room to recover in when it is taken away.
+    my $disk = guard_node('disk', init => [ '--waldir', "$small/pg_wal" ], conf => "cdc_plugin.guard_interval = 200ms");
+    create_slot($disk, 'disk');
+    my $free = $disk->safe_psql('postgres', 'SELECT disk_free_bytes FROM cdc.guard_status()');
+    my $ballast = int($free / $megabyte) - 40;
+    system_or_bail('dd', 'if=/dev/zero', "of=$small/ballast", 'bs=1M', "count=$ballast", 'status=none');
+    wait_in_server($disk, 'samples >= before + 20 FROM cdc.guard_status()', 'no samples');
+    is(slot_row($disk, 'disk', 'level, cap_source, headroom_bytes = disk_free_bytes, time_to_disk_full IS NULL'),
+        'ok|disk|t|t', 'without a cap the disk is the limit');
+
+    my $began = time();
+    my $writer = start_writer($disk);
+    my @looks = watch($disk, 'disk', 'disk_free_bytes', 'time_to_disk_full', sub { 0 });
+    my $end = time();
+    stop_writer($writer);
+    my $log = slurp_file($disk->logfile);
+    like($log, qr/PANIC: .*No space left on device/, 'the server failed, because the disk was full');
+    compare('disk', $began, $end, @looks);
+    is(join(' ', sort keys %{ { map { $_->{source} => 1 } @looks } }), 'disk', 'the disk was the limit all the time');
+    my %line = map { $_ => logged('disk', $_) } qw(notice warning critical);
+    like($log, qr/$line{notice}.*$line{warning}.*$line{critical}.*PANIC: /s, 'all levels were alerted before');
+    is(log_count($disk, $line{$_}), 1, "level $_ once") for qw(notice warning critical);
+    like($log, qr/$line{critical}.*\n.*DETAIL:  Cause: consumer_down\..*The disk has \S+ MB left/, 'with what is left');
+    is($looks[-1]{level}, 'critical', 'so did cdc.slots');
+
+    # Room again: the server comes back, the slot has lost nothing, and the guard repeats nothing.
+    unlink("$small/ballast") or die "$small/ballast: $!";
+    $disk->stop('immediate', fail_ok => 1);
+    start_behind_crash($disk);
+    wait_for_level($disk, 'disk', 'ok', 'consumer_down');
+    is(alerts($disk, 'disk'), 'critical>ok consumer_down', 'with room on the disk, the all-clear');
+    is(log_count($disk, logged('disk', 'critical')), 1, 'and no level a second time');
+    is($disk->safe_psql('postgres', q(SELECT wal_status <> 'lost' FROM pg_replication_slots)), 't', 'the slot is there');
+    $disk->safe_psql('postgres', q(SELECT pg_drop_replication_slot('disk')));
+    $disk->stop;
+    # For the next run.
+    PostgreSQL::Test::Utils::system_log('rm', '-rf', "$small/pg_wal");
+    ok(!-e "$small/pg_wal", 'the file system is empty again');
+}
+
+done_testing();
