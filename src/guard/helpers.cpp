@@ -333,6 +333,12 @@ void run_helpers() {
     run_heartbeat();
 }
 
+void retry_helpers() {
+    for (Helper &helper : helpers) {
+        helper.wait_until = 0;
+    }
+}
+
 bool order_drop(const NameData &slot) {
     if (!is_free(Kind::kDrop)) {
         return false;

@@ -55,6 +55,7 @@ void run() {
             ConfigReloadPending = false;
             ProcessConfigFile(PGC_SIGHUP);
             log_notices();
+            retry_helpers();
         }
         const int64 interval = settings.interval_ms * INT64CONST(1000);
         int64 now = steady_now();

@@ -28,6 +28,7 @@ $node->safe_psql('noise', 'CREATE EXTENSION cdc_plugin');
 
 # All questions and all unrelated WAL come from a database that no slot belongs to.
 my $noise = $node->background_psql('noise', on_error_stop => 0);
+$noise->set_query_timer_restart;    # its time limit is for each query
 
 sub ask { return $noise->query_safe($_[0]) }
 
@@ -218,15 +219,16 @@ for my $database (qw(postgres other)) {
 {
     my $gid = q{it's "prepared"};
     (my $quoted = $gid) =~ s/'/''/g;
+    wait_for_state('live', sub { $_[0]{retained_bytes} < 1 << 20 }, 'retains little');
     # Levels only once the cause is known, so that the alerts have it.
-    $node->safe_psql('postgres', "ALTER SYSTEM SET cdc_plugin.guard_policies = 'live: cap=10MB'");
+    $node->safe_psql('postgres', "ALTER SYSTEM SET cdc_plugin.guard_policies = 'live: cap=20MB'");
     $node->reload;
     my $last = ask('SELECT coalesce(max(alert), 0) FROM cdc.alerts');
     $node->safe_psql('other', "BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION '$quoted'");
     write_noise(3);
     my $state = blames('live', "prepared_transaction - - $gid other", 'a prepared transaction');
     blames('neighbour', "prepared_transaction - - $gid other", 'a prepared transaction');
-    write_noise(3);
+    write_noise(9);
     my $alert = wait_until('the alert has the name of the prepared transaction', sub {
         my $json = ask("SELECT to_json(a) FROM cdc.alerts AS a WHERE alert > $last AND slot_name = 'live' "
                 . 'AND culprit_gid IS NOT NULL ORDER BY alert LIMIT 1');

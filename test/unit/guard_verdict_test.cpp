@@ -119,6 +119,26 @@ TEST(GuardCause, AConsumerThatTakesNothingIsSlowAfterTheGrace) {
     EXPECT_EQ(judge_watched(slot, kGrace).cause, Cause::kConsumerSlow);
 }
 
+TEST(GuardCause, AConsumerThatConfirmsNowAndThenIsBehindButNotSlow) {
+    Observation slot = lagging(5, 5);
+    Watched watched(slot);
+    slot.at_confirmed = watched.now - kGrace / 2;
+    watched.sample(slot);
+    EXPECT_EQ(watched.judge(slot).cause, Cause::kNone);
+    slot.at_confirmed = watched.now - kGrace;
+    EXPECT_EQ(judge_watched(slot).cause, Cause::kConsumerSlow);
+}
+
+TEST(GuardCause, ATransactionIsNotBlamedForABurstBehindSilence) {
+    Observation slot = lagging(6, 0);
+    slot.pin_xid = 747;
+    Watched watched(slot);
+    slot.at_restart = watched.now - kGrace / 2;
+    EXPECT_EQ(watched.judge(slot).cause, Cause::kCatalogBloat);
+    slot.at_restart = watched.now - kGrace;
+    EXPECT_EQ(watched.judge(slot).cause, Cause::kLongTransaction);
+}
+
 TEST(GuardCause, AConsumerThatConfirmsNothingOfWhatItGotIsSlow) {
     Observation slot = lagging(5, 5);
     slot.decoded_txns = 7;
