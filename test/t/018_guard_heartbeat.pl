@@ -1,5 +1,5 @@
-# Heartbeats: a consumer that confirms events only falls behind while other databases write, unless it gets events; in its
-# own database, no more of them than needed, and in vain if nobody is there to confirm them.
+# Heartbeats: a consumer that confirms events only falls behind while other databases write, unless it gets events; in
+# its own database, no more of them than needed, and in vain if nobody is there to confirm them.
 use strict;
 use warnings;
 

@@ -124,7 +124,8 @@ wait_until('it is marked as sent', sub { ask("SELECT notified FROM cdc.alerts WH
         return $one;
     });
     is_deeply([ @$found{qw(level cause culprit_pid culprit_gid culprit_database)} ],
-        [ 'critical', 'prepared_transaction', undef, decode('UTF-8', $gid), 'postgres' ], 'a prepared transaction is named');
+        [ 'critical', 'prepared_transaction', undef, decode('UTF-8', $gid), 'postgres' ],
+        'a prepared transaction is named');
     is(ask("SELECT culprit_gid FROM cdc.alerts WHERE alert = $known->{alert}"), $gid, 'in cdc.alerts, too');
     $node->safe_psql('postgres', "ROLLBACK PREPARED '$quoted'");
     settings(guard_policies => 'dead: cap=1MB');
@@ -159,7 +160,9 @@ is_deeply(\%heard, { $alert->{alert} => 1, $second->{alert} => 1 }, 'when it is 
 
 settings(guard_notify_database => '');
 $alert = raise_alert();
-wait_until('the alert is done with', sub { ask("SELECT notified FROM cdc.alerts WHERE alert = $alert->{alert}") eq 't' });
+wait_until('the alert is done with', sub {
+    ask("SELECT notified FROM cdc.alerts WHERE alert = $alert->{alert}") eq 't';
+});
 settings(guard_notify_database => 'listening');
 $second = raise_alert();
 %heard = ();

@@ -125,7 +125,7 @@ TEST(GuardCause, AConsumerThatConfirmsNowAndThenIsBehindButNotSlow) {
     slot.at_confirmed = watched.now - kGrace / 2;
     watched.sample(slot);
     EXPECT_EQ(watched.judge(slot).cause, Cause::kNone);
-    slot.at_confirmed = watched.now - kGrace;
+    slot.at_confirmed -= kGrace;
     EXPECT_EQ(judge_watched(slot).cause, Cause::kConsumerSlow);
 }
 
