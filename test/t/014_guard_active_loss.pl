@@ -87,33 +87,32 @@ $node->safe_psql('postgres', q(SELECT pg_drop_replication_slot('frozen')));
 # More than the cap within one interval: nothing that is looked at from time to time can warn before such a slot is lost.
 # So the guard must say beforehand that the cap is too small.
 
-set_conf($node, 'cdc_plugin.guard_interval' => '2s');
 create_slot($node, 'burst');
 $receiver = receive($node, 'burst');
 $walsender = $receiver->walsender;
+# Longer than the grace period, without a transaction: the slot's catalog_xmin is an id that nobody has yet.
+wait_in_server($node, 'samples >= before + 20 FROM cdc.guard_status()', 'no samples');
+is(slot_row($node, 'burst', 'level, cause, culprit_xid'), 'ok|none|', 'no burst so far, and nothing else is wrong');
+set_conf($node, 'cdc_plugin.guard_interval' => '2s', 'cdc_plugin.guard_grace' => '5min');
 next_samples($node);
-is(slot_row($node, 'burst', 'level, cause'), 'ok|none', 'no burst so far');
+$receiver->signal('STOP');
 # Just behind a sample, so that all of it falls between two.
 wait_in_server($node, 'samples > before FROM cdc.guard_status()', 'no sample');
 fill_wal($node, 20 * 1024 * 1024);
 wait_for_level($node, 'burst', 'critical', 'cap_too_small');
 is(slot_row($node, 'burst', q(cause, active_pid, peak_bytes > cap_bytes, culprit_pid, advice ~ '^Raise the cap: 2\d\.\d MB')),
     "cap_too_small|$walsender|t||t", 'the cap is blamed, not the consumer');
-$receiver->wait_for_confirmation;
-is(slot_row($node, 'burst', 'unconfirmed_bytes < 1024 * 1024, cause'), 't|cap_too_small', 'which has confirmed everything');
 is(alerts($node, 'burst'), 'ok>critical cap_too_small', 'this is alerted, once and at the highest level');
 
-$receiver->signal('STOP');
+$receiver->kill_hard;
 $node->safe_psql('postgres', 'CHECKPOINT');
 wait_for_level($node, 'burst', 'lost', 'slot_lost');
 is(alerts($node, 'burst'), "ok>critical cap_too_small\ncritical>lost slot_lost", 'then it is lost');
 like((split(/\n/, alerts($node, 'burst', 'detail')))[-1],
     qr/^Cause: slot_lost\. Up to 2\d\.\d MB of WAL came within one sampling interval\.$/, 'and the alert says what of');
-$receiver->signal('CONT');
-isnt($receiver->wait_for_end, 0, 'a consumer that had read everything loses its slot, too');
 
 # A burst that is over long before is a reason to raise the cap still: the next slot is told.
-set_conf($node, 'cdc_plugin.guard_interval' => '100ms');
+set_conf($node, 'cdc_plugin.guard_interval' => '100ms', 'cdc_plugin.guard_grace' => '1s');
 create_slot($node, 'next');
 $receiver = receive($node, 'next');
 wait_for_level($node, 'next', 'notice', 'cap_too_small');
