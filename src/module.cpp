@@ -1,4 +1,5 @@
-// The loadable module: the output plugin, the SQL functions and the guard are all in it, and know nothing of each other.
+// The loadable module: the output plugin, the SQL functions and the guard are all in it, and know nothing of each
+// other.
 #include "guard/settings.hpp"
 #include "guard/shared.hpp"
 #include "guard/worker.hpp"
@@ -6,8 +7,8 @@
 
 namespace {
 
-// A session or a walsender loads the module when it needs it; then there is neither shared memory to be had nor a worker
-// to be started, and all but the guard works.
+// A session or a walsender loads the module when it needs it; then there is neither shared memory to be had nor a
+// worker to be started, and all but the guard works.
 void load() {
     const bool preloading = process_shared_preload_libraries_in_progress;
     cdc::guard::define_settings(preloading);

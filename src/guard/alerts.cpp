@@ -11,8 +11,7 @@ namespace {
 void raise(Alert &alert) {
     const int elevel = alert.action || alert.level >= Level::kWarning ? WARNING : NOTICE;
     ereport(elevel, errcode(elevel == WARNING ? ERRCODE_WARNING : ERRCODE_SUCCESSFUL_COMPLETION),
-            errmsg_internal("%s", alert.message),
-            alert.detail[0] != '\0' ? errdetail_internal("%s", alert.detail) : 0,
+            errmsg_internal("%s", alert.message), alert.detail[0] != '\0' ? errdetail_internal("%s", alert.detail) : 0,
             alert.hint[0] != '\0' ? errhint("%s", alert.hint) : 0);
     LWLockAcquire(shared->lock, LW_EXCLUSIVE);
     alert.number = ++shared->alerts;
@@ -60,7 +59,8 @@ void describe(Alert &alert, const ServerSlot &slot, const Verdict &verdict, Leve
     alert.time_to_cap = verdict.time_to_cap;
     alert.disk_free = slot.seen.disk_free;
     const auto names_transaction = [](Cause cause) {
-        return cause == Cause::kLongTransaction || cause == Cause::kPreparedTransaction || cause == Cause::kCatalogBloat;
+        return cause == Cause::kLongTransaction || cause == Cause::kPreparedTransaction ||
+               cause == Cause::kCatalogBloat;
     };
     if (names_transaction(verdict.cause) || names_transaction(verdict.also)) {
         alert.xid = slot.seen.pin_xid;
@@ -79,6 +79,16 @@ void alert_level(const ServerSlot &slot, const Verdict &verdict, const Flow &flo
     if (verdict.level != Level::kOk) {
         put_advice(alert.hint, sizeof alert.hint, names, slot.seen, verdict, flow);
     }
+    raise(alert);
+}
+
+void alert_gone(const NameData &slot, Level previous, TimestampTz at) {
+    Alert alert{};
+    alert.raised_at = at;
+    alert.slot = slot;
+    alert.previous = previous;
+    alert.cap = alert.time_to_cap = alert.disk_free = -1;
+    snprintf(alert.message, sizeof alert.message, "replication slot \"%s\" is gone: it was dropped", NameStr(slot));
     raise(alert);
 }
 

@@ -13,6 +13,9 @@ void describe(Alert &alert, const ServerSlot &slot, const Verdict &verdict, Leve
 // The slot's level changed.
 void alert_level(const ServerSlot &slot, const Verdict &verdict, const Flow &flow, Level previous, TimestampTz at);
 
+// A slot that was in trouble was dropped: the last that is heard of it.
+void alert_gone(const NameData &slot, Level previous, TimestampTz at);
+
 // Something was done, or not done, on behalf of a policy.
 void alert_action(const ServerSlot &slot, const Verdict &verdict, TimestampTz at, const char *message,
                   const char *detail);

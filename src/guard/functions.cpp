@@ -90,7 +90,8 @@ void put_slot(ReturnSetInfo *result, ServerSlot &slot, const Surroundings &aroun
     NameData culprit_database;
     find_database_name(slot.database, database);
     const auto blames_transaction = [](Cause cause) {
-        return cause == Cause::kLongTransaction || cause == Cause::kPreparedTransaction || cause == Cause::kCatalogBloat;
+        return cause == Cause::kLongTransaction || cause == Cause::kPreparedTransaction ||
+               cause == Cause::kCatalogBloat;
     };
     const bool culprit = seen.pin_xid != 0 && (blames_transaction(verdict.cause) || blames_transaction(verdict.also));
     find_database_name(culprit ? seen.pin_database : InvalidOid, culprit_database);
@@ -283,8 +284,7 @@ void guard_status(FunctionCallInfo fcinfo) {
 
 Datum heartbeat() {
     if (RecoveryInProgress()) {
-        ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-                errmsg("cannot write a heartbeat during recovery"),
+        ereport(ERROR, errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot write a heartbeat during recovery"),
                 errhint("Write it on the primary: its WAL reaches the slots of the standby."));
     }
     return LSNGetDatum(emit_heartbeat());

@@ -156,7 +156,8 @@ void run_heartbeat() {
     }
 }
 
-// --- in a helper ------------------------------------------------------------------------------------------------------
+// --- in a helper
+// ------------------------------------------------------------------------------------------------------
 
 constexpr char kNotifySql[] =
     "SELECT pg_catalog.pg_notify('cdc_alerts', pg_catalog.json_build_object("
@@ -178,8 +179,9 @@ void find_gid(Alert &alert) {
     }
     Oid type = INT8OID;
     Datum xid = Int64GetDatum(alert.xid);
-    if (SPI_execute_with_args("SELECT gid, database FROM pg_catalog.pg_prepared_xacts WHERE transaction::text::bigint = $1", 1,
-                              &type, &xid, nullptr, true, 1) == SPI_OK_SELECT &&
+    if (SPI_execute_with_args(
+            "SELECT gid, database FROM pg_catalog.pg_prepared_xacts WHERE transaction::text::bigint = $1", 1, &type,
+            &xid, nullptr, true, 1) == SPI_OK_SELECT &&
         SPI_processed == 1) {
         const char *const gid = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
         const char *const database = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2);
@@ -199,9 +201,7 @@ struct Arguments {
         values[used] = value;
         nulls[used++] = known ? ' ' : 'n';
     }
-    void add_text(const char *text) {
-        add(TEXTOID, text == nullptr ? 0 : CStringGetTextDatum(text), text != nullptr);
-    }
+    void add_text(const char *text) { add(TEXTOID, text == nullptr ? 0 : CStringGetTextDatum(text), text != nullptr); }
 };
 
 void notify(Alert &alert) {

@@ -49,8 +49,8 @@ void load_levels() {
     }
     char line[NAMEDATALEN + 32];
     if (fgets(line, sizeof line, file) != nullptr && strcmp(line, kHeader) == 0) {
-        loaded = static_cast<Loaded *>(
-            MemoryContextAllocZero(TopMemoryContext, sizeof(Loaded) * static_cast<Size>(Max(max_replication_slots, 1))));
+        loaded = static_cast<Loaded *>(MemoryContextAllocZero(
+            TopMemoryContext, sizeof(Loaded) * static_cast<Size>(Max(max_replication_slots, 1))));
         while (loaded_count < max_replication_slots && fgets(line, sizeof line, file) != nullptr) {
             char *const space = strchr(line, ' ');
             char *const end = strchr(line, '\n');

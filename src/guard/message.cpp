@@ -91,21 +91,24 @@ void add_cause_advice(Text &text, Cause cause, const Names &names, const Observa
             add_transaction_advice(text, names, slot);
             break;
         case Cause::kIdleDatabase:
-            text.add("The slot's database is idle and the consumer confirms events only: set "
-                     "cdc_plugin.guard_heartbeat_interval, or call cdc.heartbeat() there.");
+            text.add(
+                "The slot's database is idle and the consumer confirms events only: set "
+                "cdc_plugin.guard_heartbeat_interval, or call cdc.heartbeat() there.");
             break;
         case Cause::kCatalogBloat:
-            text.add("No WAL is held back, but the system catalogs cannot be vacuumed: catalog_xmin is %lld "
-                     "transactions old. ",
-                     static_cast<long long>(slot.catalog_age));
+            text.add(
+                "No WAL is held back, but the system catalogs cannot be vacuumed: catalog_xmin is %lld "
+                "transactions old. ",
+                static_cast<long long>(slot.catalog_age));
             if (slot.pin_xid != 0) {
                 add_transaction_advice(text, names, slot);
             }
             break;
         case Cause::kCapTooSmall:
-            text.add("Raise the cap: %s of WAL came within one sampling interval, more than the cap of %s, so the slot "
-                     "can be lost before anything shows.",
-                     Bytes(flow.peak_bytes).text, Bytes(verdict.cap).text);
+            text.add(
+                "Raise the cap: %s of WAL came within one sampling interval, more than the cap of %s, so the slot "
+                "can be lost before anything shows.",
+                Bytes(flow.peak_bytes).text, Bytes(verdict.cap).text);
             break;
         case Cause::kSlotLost:
             text.add("The slot cannot be read any more. To recover: SELECT * FROM cdc.runbook('%s');", names.slot);
@@ -156,7 +159,8 @@ void put_detail(char *out, size_t size, const Names &names, const Observation &s
         text.add(" and %s", word(verdict.also));
     }
     const auto is_transaction = [](Cause cause) {
-        return cause == Cause::kLongTransaction || cause == Cause::kPreparedTransaction || cause == Cause::kCatalogBloat;
+        return cause == Cause::kLongTransaction || cause == Cause::kPreparedTransaction ||
+               cause == Cause::kCatalogBloat;
     };
     if (slot.pin_xid != 0 && (is_transaction(verdict.cause) || is_transaction(verdict.also))) {
         text.add(" (");

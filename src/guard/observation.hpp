@@ -72,8 +72,8 @@ struct Track {
 constexpr int64_t kNegligibleBytes = 1 << 20;
 
 int64_t retained_bytes(const Observation &slot);
-// The part of it that the consumer has yet to confirm. Of a logical slot that is still being created nothing: that waits
-// for transactions, not for a consumer.
+// The part of it that the consumer has yet to confirm. Of a logical slot that is still being created nothing: that
+// waits for transactions, not for a consumer.
 int64_t unconfirmed_bytes(const Observation &slot);
 
 // Takes a sample into what is remembered, all but the verdict (level, cause, calmer_at). `fresh` starts anew.

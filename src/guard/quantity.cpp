@@ -14,8 +14,8 @@ struct Unit {
 };
 
 // Longer names before those that they start with.
-constexpr Unit kBytes[] = {{"kB", INT64_C(1) << 10}, {"MB", INT64_C(1) << 20}, {"GB", INT64_C(1) << 30},
-                           {"TB", INT64_C(1) << 40}, {"B", 1}};
+constexpr Unit kBytes[] = {
+    {"kB", INT64_C(1) << 10}, {"MB", INT64_C(1) << 20}, {"GB", INT64_C(1) << 30}, {"TB", INT64_C(1) << 40}, {"B", 1}};
 constexpr Unit kDurations[] = {
     {"ms", 1000}, {"min", 60 * kMicros}, {"s", kMicros}, {"h", 3600 * kMicros}, {"d", 86400 * kMicros}};
 constexpr int64_t kMaxBytes = INT64_C(1) << 60;

@@ -21,9 +21,9 @@ struct WalRate {
     bool steady;         // whether it says anything about what comes next
 };
 
-// The rate over the ticks first..last of a ring of `size`, numbered from 0 for ever; the caller keeps last - first below
-// `size`. A rate is steady if it comes from at least three intervals, and no two in a row have more than 70 % of the
-// WAL: one burst, which a sample may have fallen into, says nothing about when a cap is reached, nor does silence.
+// The rate over the ticks first..last of a ring of `size`, numbered from 0 for ever; the caller keeps last - first
+// below `size`. A rate is steady if it comes from at least three intervals, and no two in a row have more than 70 % of
+// the WAL: one burst, which a sample may have fallen into, says nothing about when a cap is reached, nor does silence.
 WalRate wal_rate(const Tick *ring, uint64_t size, uint64_t first, uint64_t last);
 
 }  // namespace cdc::guard

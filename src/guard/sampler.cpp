@@ -144,8 +144,7 @@ void copy_slot(ReplicationSlot *source, int index, ServerSlot &slot) {
 }
 
 void find_wal_status(ServerSlot &slot) {
-    const WALAvailability availability =
-        slot.seen.lost ? WALAVAIL_REMOVED : GetWALAvailability(slot.seen.restart_lsn);
+    const WALAvailability availability = slot.seen.lost ? WALAVAIL_REMOVED : GetWALAvailability(slot.seen.restart_lsn);
     switch (availability) {
         case WALAVAIL_INVALID_LSN:
             break;

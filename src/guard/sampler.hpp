@@ -11,7 +11,7 @@ struct Surroundings {
     int64 at;  // steady_now()
     TimestampTz wall_at;
     XLogRecPtr wal_lsn;
-    int64 disk_free;      // -1 if the file system does not say
+    int64 disk_free;  // -1 if the file system does not say
     TransactionId next_xid;
     bool recovery;
 };

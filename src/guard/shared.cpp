@@ -151,8 +151,7 @@ Flow flow_of(int slot) {
     const int64 time = at(last).at - at(early).at;
     if (time >= kGrowthTime) {
         const double wal = per_second(at(early).wal_lsn, at(last).wal_lsn, time);
-        const double restart =
-            per_second(sample_at(slot, early).restart_lsn, sample_at(slot, last).restart_lsn, time);
+        const double restart = per_second(sample_at(slot, early).restart_lsn, sample_at(slot, last).restart_lsn, time);
         flow.growth_bytes_per_s = wal < 0 || restart < 0 || wal < restart ? -1 : wal - restart;
     }
     return flow;

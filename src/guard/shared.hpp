@@ -65,7 +65,7 @@ struct Shared {
     pid_t worker_pid;
     uint64 history;  // ticks that the rings hold
     uint64 ticks;    // taken so far; the newest one is ticks - 1
-    WalRate wal;  // over the newest ticks
+    WalRate wal;     // over the newest ticks
     int64 peak_bytes;
     int64 last_cost;  // microseconds that a sample took
     int64 most_cost;

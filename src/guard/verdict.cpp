@@ -119,8 +119,7 @@ Cause Judge::consumer_cause() const {
     if (!lasts(&Track::lagging_at)) {
         return Cause::kNone;
     }
-    const bool all_sent =
-        slot.walsender && slot.wal_lsn <= slot.sent_lsn + static_cast<uint64_t>(kNegligibleBytes);
+    const bool all_sent = slot.walsender && slot.wal_lsn <= slot.sent_lsn + static_cast<uint64_t>(kNegligibleBytes);
     const int64_t base = track != nullptr ? track->txns_at_move : 0;
     // Everything was sent, and nothing of it was for this client: it waits for an event to confirm.
     const bool idle = slot.logical && all_sent && !verdict.stuck && slot.decoded_txns >= 0 && slot.decoded_txns == base;

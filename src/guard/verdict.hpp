@@ -40,8 +40,8 @@ struct Verdict {
     bool at_own_cap;       // a policy's action is due
 };
 
-// `track` is what the guard remembers, with this observation already in it, or nullptr if no guard runs: then what takes
-// time to know is taken for granted.
+// `track` is what the guard remembers, with this observation already in it, or nullptr if no guard runs: then what
+// takes time to know is taken for granted.
 Verdict judge(const Observation &slot, const Flow &flow, const Limits &limits, const Track *track, int64_t now);
 
 // Takes a verdict into what is remembered. True if the level changed.

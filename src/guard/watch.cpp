@@ -22,6 +22,12 @@ struct Change {
     Level previous;
 };
 
+// A slot that was in trouble and is not there any more.
+struct Gone {
+    NameData name;
+    Level previous;
+};
+
 void add_tick(const Surroundings &around) {
     const uint64 tick = shared->ticks++;
     ticks[tick % shared->history] = Tick{around.at, around.wall_at, around.wal_lsn, around.disk_free, around.next_xid};
@@ -41,7 +47,9 @@ void add_tick(const Surroundings &around) {
 // Brings a slot's entry up to this sample. True if its level changed.
 bool add_slot(const ServerSlot &slot, const Surroundings &around, const Limits &limits, Change &change) {
     SlotEntry &entry = entries[slot.index];
-    const bool fresh = !entry.used || strcmp(NameStr(entry.name), NameStr(slot.name)) != 0;
+    // One that was lost and is not any more is another slot of the same name.
+    const bool again = entry.used && entry.track.level == Level::kLost && !slot.seen.lost;
+    const bool fresh = !entry.used || again || strcmp(NameStr(entry.name), NameStr(slot.name)) != 0;
     if (fresh) {
         entry = SlotEntry{};
         entry.used = true;
@@ -55,7 +63,7 @@ bool add_slot(const ServerSlot &slot, const Surroundings &around, const Limits &
         entry.track.restart_xid = next_xid_at(slot.seen.restart_lsn);
     }
     if (fresh) {
-        entry.track.level = loaded_level(NameStr(slot.name));
+        entry.track.level = again ? Level::kLost : loaded_level(NameStr(slot.name));
     }
     entry.database = slot.database;
     if (slot.seen.active) {
@@ -70,7 +78,8 @@ bool add_slot(const ServerSlot &slot, const Surroundings &around, const Limits &
     }
 
     SlotSample &sample = sample_at(slot.index, shared->ticks - 1);
-    sample = SlotSample{slot.seen.restart_lsn, slot.seen.confirmed_lsn, 0, 0, slot.seen.active, Level::kOk, Cause::kNone};
+    sample =
+        SlotSample{slot.seen.restart_lsn, slot.seen.confirmed_lsn, 0, 0, slot.seen.active, Level::kOk, Cause::kNone};
     change.slot = &slot;
     change.previous = entry.track.level;
     change.flow = flow_of(slot.index);
@@ -122,8 +131,9 @@ void act(const ServerSlot &slot, const Verdict &verdict, const Surroundings &aro
         }
         track.acted_at = around.at;
         const bool sent = kill(slot.active_pid, SIGTERM) == 0;
-        snprintf(what, sizeof what, sent ? "terminated process %d, which reads replication slot \"%s\""
-                                         : "could not terminate process %d, which reads replication slot \"%s\"",
+        snprintf(what, sizeof what,
+                 sent ? "terminated process %d, which reads replication slot \"%s\""
+                      : "could not terminate process %d, which reads replication slot \"%s\"",
                  static_cast<int>(slot.active_pid), NameStr(slot.name));
         say_action(slot, verdict, around.wall_at, what);
         return;
@@ -162,11 +172,13 @@ void take_sample() {
     auto *const changes = static_cast<Change *>(palloc(sizeof(Change) * room));
     auto *const due = static_cast<Change *>(palloc(sizeof(Change) * room));
     auto *const seen = static_cast<bool *>(palloc0(sizeof(bool) * room));
+    auto *const gone = static_cast<Gone *>(palloc(sizeof(Gone) * room));
     const Surroundings around = look_around();
     const Limits limits = current_limits();
     const int count = read_slots(around, slots);
     int changed = 0;
     int due_count = 0;
+    int gone_count = 0;
 
     LWLockAcquire(shared->lock, LW_EXCLUSIVE);
     add_tick(around);
@@ -182,6 +194,9 @@ void take_sample() {
         }
     }
     for (int i = 0; i < max_replication_slots; ++i) {
+        if (entries[i].used && !seen[i] && entries[i].track.level != Level::kOk) {
+            gone[gone_count++] = Gone{entries[i].name, entries[i].track.level};
+        }
         entries[i].used = seen[i];
     }
     const int64 cost = steady_now() - began;
@@ -194,7 +209,10 @@ void take_sample() {
     for (int i = 0; i < changed; ++i) {
         alert_level(*changes[i].slot, changes[i].verdict, changes[i].flow, changes[i].previous, around.wall_at);
     }
-    if (changed > 0) {
+    for (int i = 0; i < gone_count; ++i) {
+        alert_gone(gone[i].name, gone[i].previous, around.wall_at);
+    }
+    if (changed + gone_count > 0) {
         save_levels();
     }
     for (int i = 0; i < due_count; ++i) {

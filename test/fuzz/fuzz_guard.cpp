@@ -1,5 +1,5 @@
-// The guard's settings with a syntax of their own, as an operator might type them. What is accepted must be in range and
-// bounded; what is refused must say what is wrong, at a place within the text.
+// The guard's settings with a syntax of their own, as an operator might type them. What is accepted must be in range
+// and bounded; what is refused must say what is wrong, at a place within the text.
 #include "check.hpp"
 
 #include "guard/message.hpp"
@@ -37,7 +37,8 @@ void check_policies(const std::string &text, const char *name) {
         check(strlen(format_bytes(shown, policy.cap)) > 0, "a cap without words", text);
     }
     const Policy *const found = policy_of(policies, name);
-    check(found == nullptr || (found >= policies.list && found < policies.list + policies.count), "no such policy", text);
+    check(found == nullptr || (found >= policies.list && found < policies.list + policies.count), "no such policy",
+          text);
 }
 
 void check_time_left(const std::string &text) {

@@ -51,9 +51,10 @@ std::string detail(const Observation &slot, const Verdict &verdict) {
 TEST(GuardMessage, SaysTheLevelAndTheSize) {
     EXPECT_EQ(message(verdict_of(Level::kNotice, Cause::kConsumerDown), Level::kOk),
               "replication slot \"orders\" is at level notice: it retains 52.0 MB of WAL, 52 % of its cap");
-    EXPECT_EQ(message(verdict_of(Level::kNotice, Cause::kConsumerDown), Level::kCritical),
-              "replication slot \"orders\" is down from level critical to notice: it retains 52.0 MB of WAL, 52 % of its "
-              "cap");
+    EXPECT_EQ(
+        message(verdict_of(Level::kNotice, Cause::kConsumerDown), Level::kCritical),
+        "replication slot \"orders\" is down from level critical to notice: it retains 52.0 MB of WAL, 52 % of its "
+        "cap");
     EXPECT_EQ(message(verdict_of(Level::kOk, Cause::kNone), Level::kNotice),
               "replication slot \"orders\" is out of danger: it retains 52.0 MB of WAL, 52 % of its cap");
     EXPECT_EQ(message(verdict_of(Level::kLost, Cause::kSlotLost), Level::kCritical),
@@ -61,9 +62,10 @@ TEST(GuardMessage, SaysTheLevelAndTheSize) {
 }
 
 TEST(GuardMessage, SaysCauseCapAndTime) {
-    EXPECT_EQ(detail({}, verdict_of(Level::kNotice, Cause::kConsumerDown)),
-              "Cause: consumer_down. 51.0 MB of the WAL is not confirmed. Of its cap of 100 MB (max_slot_wal_keep_size) "
-              "48.0 MB is left, enough for about 3 min.");
+    EXPECT_EQ(
+        detail({}, verdict_of(Level::kNotice, Cause::kConsumerDown)),
+        "Cause: consumer_down. 51.0 MB of the WAL is not confirmed. Of its cap of 100 MB (max_slot_wal_keep_size) "
+        "48.0 MB is left, enough for about 3 min.");
     Verdict unknown = verdict_of(Level::kNotice, Cause::kConsumerDown);
     unknown.time_to_cap = -1;
     unknown.cap_source = CapSource::kDisk;

@@ -32,7 +32,8 @@ TEST(GuardPolicies, NoneIsNone) {
 }
 
 TEST(GuardPolicies, SizesAndActions) {
-    const Policies parsed = policies("orders: cap=10GB at_cap=drop; audit_*:cap = 2 kB , at_cap = terminate;*: cap=7B;");
+    const Policies parsed =
+        policies("orders: cap=10GB at_cap=drop; audit_*:cap = 2 kB , at_cap = terminate;*: cap=7B;");
     ASSERT_EQ(parsed.count, 3);
     EXPECT_STREQ(parsed.list[0].slots, "orders");
     EXPECT_EQ(parsed.list[0].cap, INT64_C(10) << 30);
@@ -54,11 +55,30 @@ TEST(GuardPolicies, TheFirstThatFitsIsTheSlots) {
 }
 
 TEST(GuardPolicies, MistakesAreFoundWhereTheyAre) {
-    for (const char *text :
-         {"orders", "orders:", "orders: at_cap=drop", "Orders: cap=1GB", ": cap=1GB", "a: cap=1", "a: cap=0GB",
-          "a: cap=-1GB", "a: cap=1XB", "a: cap=1GBs", "a: cap=1gb", "a: cap=9999999999TB", "a: cap=99999999999999999999GB",
-          "a: cap=1GB cap=2GB", "a: cap=1GB at_cap=explode", "a: cap=1GB at_cap=drop at_cap=drop", "a: cap=1GB x=1",
-          "a: cap 1GB", "a: cap=1GB b: cap=1GB", "a; b", ";", "a: cap=1GB;;", "a: cap=1GB\x01", "\xff"}) {
+    for (const char *text : {"orders",
+                             "orders:",
+                             "orders: at_cap=drop",
+                             "Orders: cap=1GB",
+                             ": cap=1GB",
+                             "a: cap=1",
+                             "a: cap=0GB",
+                             "a: cap=-1GB",
+                             "a: cap=1XB",
+                             "a: cap=1GBs",
+                             "a: cap=1gb",
+                             "a: cap=9999999999TB",
+                             "a: cap=99999999999999999999GB",
+                             "a: cap=1GB cap=2GB",
+                             "a: cap=1GB at_cap=explode",
+                             "a: cap=1GB at_cap=drop at_cap=drop",
+                             "a: cap=1GB x=1",
+                             "a: cap 1GB",
+                             "a: cap=1GB b: cap=1GB",
+                             "a; b",
+                             ";",
+                             "a: cap=1GB;;",
+                             "a: cap=1GB\x01",
+                             "\xff"}) {
         EXPECT_NE(policies_error(text), "0 ") << text;
     }
     EXPECT_EQ(policies_error("a: cap=1GB; b: cap=x").substr(0, 3), "19 ");
@@ -94,9 +114,9 @@ TEST(GuardTimeLeft, LevelsAndUnits) {
 }
 
 TEST(GuardTimeLeft, MistakesAreRefused) {
-    for (const char *text : {"ok=1h", "lost=1h", "notice", "notice=", "notice=1", "notice=1y", "notice=0s",
-                             "notice=1h notice=2h", "notice=1h, notice=2h", "notice=1h warning=1h", "1h",
-                             "notice=99999999999999d"}) {
+    for (const char *text :
+         {"ok=1h", "lost=1h", "notice", "notice=", "notice=1", "notice=1y", "notice=0s", "notice=1h notice=2h",
+          "notice=1h, notice=2h", "notice=1h warning=1h", "1h", "notice=99999999999999d"}) {
         TimeLeft parsed;
         ParseError error{};
         EXPECT_FALSE(parse_time_left(text, parsed, error)) << text;

@@ -83,7 +83,8 @@ Verdict judge_watched(const Observation &slot, int64_t age = 3600 * kSecond, con
     return Watched(slot, age).judge(slot, flow);
 }
 
-// --- causes -----------------------------------------------------------------------------------------------------------
+// --- causes
+// -----------------------------------------------------------------------------------------------------------
 
 TEST(GuardCause, NothingIsWrongWithAHealthySlot) {
     const Verdict verdict = judge_watched(healthy());
@@ -287,7 +288,8 @@ TEST(GuardCause, WithoutAGuardWhatTakesTimeToKnowIsTakenForGranted) {
     EXPECT_EQ(judge(slot, no_flow(), limits(), nullptr, 0).cause, Cause::kConsumerDown);
 }
 
-// --- caps -------------------------------------------------------------------------------------------------------------
+// --- caps
+// -------------------------------------------------------------------------------------------------------------
 
 TEST(GuardCap, TheNearestLimitCounts) {
     Observation slot = lagging(40, 40);
@@ -329,7 +331,8 @@ TEST(GuardCap, APolicysCapIsCriticalAndDue) {
     EXPECT_FALSE(judge_watched(slot).at_own_cap);
 }
 
-// --- levels -----------------------------------------------------------------------------------------------------------
+// --- levels
+// -----------------------------------------------------------------------------------------------------------
 
 TEST(GuardLevel, EachLevelBeginsAtItsShare) {
     const struct {
@@ -426,7 +429,8 @@ TEST(GuardLevel, ASlotThatIsCreatedAgainIsNotLostAnyMore) {
     EXPECT_EQ(watched.sample(healthy()), Level::kOk);
 }
 
-// --- times ------------------------------------------------------------------------------------------------------------
+// --- times
+// ------------------------------------------------------------------------------------------------------------
 
 TEST(GuardTime, AStalledSlotGrowsAsFastAsTheWal) {
     Observation slot = lagging(40, 40);
