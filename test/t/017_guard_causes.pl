@@ -343,15 +343,19 @@ for my $database (qw(postgres other)) {
 {
     create_slot($node, 'doomed');
     my $since = now();
+    # The others must not be lost with it.
+    my $others_move_on = sub {
+        my $end = ask('SELECT pg_current_wal_lsn()');
+        for my $slot (@both) {
+            wait_for_state($slot, sub { ask("SELECT '$_[0]{restart_lsn}'::pg_lsn >= '$end'") eq 't' }, 'moves on');
+        }
+    };
+    $others_move_on->();
     $node->safe_psql('postgres', q{ALTER SYSTEM SET max_slot_wal_keep_size = '8MB'});
     $node->reload;
     for (1 .. 2) {
         write_noise(5);
-        my $end = ask('SELECT pg_current_wal_lsn()');
-        # The others must not be lost with it.
-        for my $slot (@both) {
-            wait_for_state($slot, sub { ask("SELECT '$_[0]{restart_lsn}'::pg_lsn >= '$end'") eq 't' }, 'moves on');
-        }
+        $others_move_on->();
     }
     my $state = blames('doomed', 'slot_lost - - - -', 'a slot that lost its WAL');
     is("$state->{level} $state->{wal_status}", 'lost lost', 'is at level lost');
