@@ -30,17 +30,20 @@ struct Gone {
 
 void add_tick(const Surroundings &around) {
     const uint64 tick = shared->ticks++;
-    ticks[tick % shared->history] = Tick{around.at, around.wall_at, around.wal_lsn, around.disk_free, around.next_xid};
+    int64 step = 0;
+    if (tick > 0) {
+        const Tick &before = ticks[(tick - 1) % shared->history];
+        const int64 longest = 2 * settings.interval_ms * INT64CONST(1000) + USECS_PER_SEC;
+        if (around.wal_lsn > before.wal_lsn && around.at - before.at < longest) {
+            step = static_cast<int64>(around.wal_lsn - before.wal_lsn);
+        }
+    }
+    ticks[tick % shared->history] =
+        Tick{around.at, around.wall_at, around.wal_lsn, around.disk_free, step, around.next_xid};
     shared->wal = wal_rate(ticks, shared->history, first_kept(tick >= kRateTicks ? tick - kRateTicks : 0), tick);
     shared->peak_bytes = 0;
-    for (uint64 i = first_kept(0) + 1; i <= tick; ++i) {
-        const uint64 from = ticks[(i - 1) % shared->history].wal_lsn;
-        const uint64 to = ticks[i % shared->history].wal_lsn;
-        // Samples further apart than they should be (the guard was off) are no interval.
-        const int64 time = ticks[i % shared->history].at - ticks[(i - 1) % shared->history].at;
-        if (to > from && time < 2 * settings.interval_ms * INT64CONST(1000) + USECS_PER_SEC) {
-            shared->peak_bytes = Max(shared->peak_bytes, static_cast<int64>(to - from));
-        }
+    for (uint64 i = first_kept(0); i <= tick; ++i) {
+        shared->peak_bytes = Max(shared->peak_bytes, ticks[i % shared->history].step);
     }
 }
 
