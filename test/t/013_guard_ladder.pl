@@ -133,7 +133,9 @@ is(slot_row($node, 'ladder', 'count(*)'), 0, 'a slot that is dropped is gone');
 create_slot($node, 'ladder');
 wait_for_level($node, 'ladder', 'ok', 'none');
 is(slot_row($node, 'ladder', 'level, cause, wal_status'), 'ok|none|reserved', 'the new one is well');
-is(alert_count($node, 'ladder'), 4, 'without a word');
+is((split(/\n/, alerts($node, 'ladder', 'message')))[-1], 'replication slot "ladder" is gone: it was dropped',
+    'the end of the lost one is alerted');
+is(alert_count($node, 'ladder'), 5, 'and of the new one there is nothing to say');
 
 # The same faster than the guard looks: it must not blame the new slot for what the old one did.
 fill_wal($node, 29 * 1024 * 1024);
