@@ -10,7 +10,7 @@ use Test::More;
 my $node = cdc_node('policies', init => [ '--wal-segsize', '1' ], conf => <<'CONF');
 shared_preload_libraries = 'cdc_plugin'
 cdc_plugin.guard_interval = 100ms
-cdc_plugin.guard_grace = 2s
+cdc_plugin.guard_grace = 6s
 cdc_plugin.guard_time_left = ''
 cdc_plugin.guard_inactive_time = 0
 autovacuum = off
@@ -124,12 +124,12 @@ sub actions { return scalar(() = alerts('frozen', 'message', 'action') =~ /^term
 my $actions = actions();
 
 # It comes back when the grace period is over, and needs a second before it confirms anything.
-wait_samples(30);
+wait_samples(70);
 is(actions(), $actions, 'terminate: nothing to do while nobody reads the slot');
 $consumer = receive($node, 'frozen');
 my $second = $consumer->walsender;
 $consumer->wait_for_confirmation;
-wait_samples(30);
+wait_samples(70);
 ok($consumer->running, 'terminate: a consumer that has come back and catches up is left alone');
 is(actions(), $actions, 'terminate: and nothing is said of it');
 is(slot('frozen', 'retained_bytes >= cap_bytes, active_pid'), "t $second", 'although the slot is over its cap still');
