@@ -160,7 +160,9 @@ TEST(GuardCause, AConsumerThatIsStuckInATransactionHasNoIdleDatabase) {
     Observation slot = lagging(5, 5);
     slot.decoded_txns = 7;
     slot.sent_lsn -= 40;
-    const Verdict stuck = judge_watched(slot);
+    Watched frozen(slot);
+    frozen.sample(slot);
+    const Verdict stuck = frozen.judge(slot);
     EXPECT_EQ(stuck.cause, Cause::kConsumerSlow);
     EXPECT_TRUE(stuck.stuck);
     // It had not come to the newest record yet when the sample was taken.
