@@ -53,4 +53,5 @@ cdc_plugin.so: src/exports.map
 
 include test/unit/unit.mk
 include test/fuzz/fuzz.mk
+include src/consumer/consumer.mk
 include src/layers.mk

@@ -11,7 +11,7 @@ build/checks/wire/%.alone: src/wire/%.hpp $(WIRE_HEADERS)
 	$(CXX) $(STD) -Wall -Wextra -Werror -fsyntax-only -x c++ -include $< /dev/null
 	@touch $@
 
-build/checks/includes: $(wildcard src/*/*.hpp src/*/*.cpp src/*.cpp) scripts/check-includes
+build/checks/includes: $(wildcard src/*.cpp src/*/*.[ch]pp src/*/*/*.[ch]pp) scripts/check-includes
 	@mkdir -p $(@D)
 	scripts/check-includes
 	@touch $@

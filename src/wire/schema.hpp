@@ -32,12 +32,14 @@ constexpr uint32_t xid = 1, commit_lsn = 2, end_lsn = 3, commit_time_micros = 4,
 }
 
 namespace relation {
-constexpr uint32_t relation_id = 1, schema = 2, name = 3, replica_identity = 4, columns = 5, fingerprint = 6;
+constexpr uint32_t relation_id = 1, schema = 2, name = 3, replica_identity = 4, columns = 5, fingerprint = 6,
+                   root_relation_id = 7, root_schema = 8, root_name = 9;
 }
 
 namespace column {
 constexpr uint32_t name = 1, type_oid = 2, type_schema = 3, type_name = 4, type_modifier = 5, type_sql = 6,
-                   base_type_oid = 7, nullable = 8, generated = 9, in_replica_identity = 10, primary_key_position = 11;
+                   base_type_oid = 7, nullable = 8, generated = 9, in_replica_identity = 10, primary_key_position = 11,
+                   attribute_number = 12;
 }
 
 namespace change {

@@ -1,0 +1,25 @@
+// Values as text, for sinks that take it.
+#pragma once
+
+#include "row.hpp"
+
+#include <string>
+
+namespace cdc::consumer {
+
+// Appends the value as PostgreSQL's input function of its type takes it, independent of settings: arrays as
+// {"a",NULL} with dimensions and lower bounds, bytea as \x00ff, booleans as t and f. Not for values that are absent or
+// too large. Throws CorruptStream.
+void append_text(std::string &out, const wire::ValueView &value);
+
+// Appends the value as JSON, as to_jsonb() prints it. NULL is null.
+void append_json(std::string &out, const wire::ValueView &value);
+
+// Numbers in a value, checked: throws CorruptStream if the payload is of another wire type.
+bool bool_of(const wire::ValueView &value);
+int64_t integer_of(const wire::ValueView &value);  // integer and oid
+double float8_of(const wire::ValueView &value);    // float4 too
+// Bytes of text, numeric, json, other_text, bytea, undecoded_text, uuid.
+std::string_view bytes_of(const wire::ValueView &value);
+
+}  // namespace cdc::consumer

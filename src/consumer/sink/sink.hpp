@@ -1,0 +1,116 @@
+// Where copies of the source's tables are kept. A sink knows its position: everything committed at the source before
+// it is in the sink, and nothing after it. Rows and position change in one transaction of the sink, so a crash at any
+// moment leaves both as they were.
+//
+// Unless said otherwise, calls come from one thread, and fail with Failure, or with ConnectionLost where another try
+// may do. After an exception inside begin()..commit(), rollback() brings the sink back to its last commit.
+#pragma once
+
+#include "../model/evolution.hpp"
+#include "../model/failure.hpp"
+#include "../model/lsn.hpp"
+#include "../model/row.hpp"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace cdc::consumer {
+
+enum class Phase {
+    kSnapshot,   // the first copy is not complete: the sink's tables, if any, are not to be streamed into
+    kStreaming,  // the sink equals the source as of the position
+};
+
+// What a sink knows about the slot that feeds it. Kept in the sink.
+struct SinkState {
+    std::string slot;
+    std::string system_identifier;  // of the source server, decimal
+    std::string database;           // at the source
+    std::string tables;             // the selection that the copy was made for, as Settings::tables normalises it
+    Phase phase = Phase::kSnapshot;
+    Lsn position = 0;
+};
+
+// Rows of one table (or of a part of it) into the sink's copy in the making. Used by one thread, several of them at a
+// time.
+class SnapshotWriter {
+ public:
+    virtual ~SnapshotWriter() = default;
+    // A batch that cdc.snapshot() returned. Returns its number of rows.
+    virtual uint64_t write(std::string_view batch) = 0;
+    // All rows have been written. Without this call, nothing of what was written may count.
+    virtual void finish() = 0;
+};
+
+class Sink {
+ public:
+    virtual ~Sink() = default;
+
+    // "SQLite file orders.db", for messages.
+    virtual std::string name() const = 0;
+
+    // --- what the sink knows --------------------------------------------------------------------------------------
+
+    // Slots that this sink has a state of; most have one.
+    virtual std::vector<SinkState> states() = 0;
+    // Inserts or replaces the state of state.slot; durable when it returns.
+    virtual void save_state(const SinkState &state) = 0;
+    // Definitions that the copies of this slot's tables follow now.
+    virtual std::vector<Relation> relations(const std::string &slot) = 0;
+
+    // --- snapshot -------------------------------------------------------------------------------------------------
+
+    // Makes an empty copy beside the one that readers see, for the relations' targets; drops what an interrupted
+    // snapshot has left.
+    virtual void begin_snapshot(const SinkState &state, const std::vector<Relation> &relations) = 0;
+    // Safe to be called from several threads between begin_snapshot() and finish_snapshot().
+    virtual std::unique_ptr<SnapshotWriter> open_writer(const Relation &relation) = 0;
+    // In one transaction: readers see the new copy instead of the old one (whose tables stay the same objects, so that
+    // views, triggers and indexes on them stay; rows that are gone are deleted), and `state` is saved. Runs init_sql
+    // where it did not run before. Durable when it returns.
+    virtual void finish_snapshot(const SinkState &state) = 0;
+
+    // --- stream ---------------------------------------------------------------------------------------------------
+
+    // Starts a group of source transactions, which becomes visible all at once.
+    virtual void begin() = 0;
+    virtual void transaction_begins(const Transaction &, const wire::RecordView &) {}
+    virtual void transaction_ends(const Transaction &, const wire::RecordView &) {}
+    // A definition, told before the first change that follows it, after each start and after each change of it.
+    // `evolution` leads from the definition that the copy follows so far; nullptr for a relation without one: its
+    // target is made, unless it is there. `relation` is valid until the same relation is told again.
+    virtual void define(const Relation &relation, const Relation *previous, const Evolution *evolution) = 0;
+    virtual void apply(const Change &change, const wire::RecordView &record) = 0;
+    // Empties the targets; for a partition, of the rows that came from it.
+    virtual void truncate(const Truncation &truncation, const wire::RecordView &record) = 0;
+    virtual void message(const wire::EventView &, const wire::RecordView &) {}
+    // Ends the group. Visible when it returns, and consistent after any crash; durable at the next sync().
+    virtual void commit(const SinkState &state) = 0;
+    virtual void rollback() noexcept = 0;
+    // What has been committed is durable when this returns.
+    virtual void sync() = 0;
+};
+
+struct SinkOptions {
+    std::string slot;
+    std::string init_sql;       // run once when the tables are there, and again when it was changed; empty: none
+    std::string init_sql_file;  // its name, for messages
+    // Messages rendered by a sink need the newest definitions.
+    wire::RelationSource definitions{};
+};
+
+// Opens sqlite:FILE, postgres:CONNINFO or jsonl:FILE ("-": standard output), making what is not there yet. Nothing of
+// an existing sink is changed before the first call that says so.
+std::unique_ptr<Sink> open_sink(const std::string &target, const SinkOptions &options);
+
+std::unique_ptr<Sink> open_sqlite_sink(const std::string &file, const SinkOptions &options);
+std::unique_ptr<Sink> open_postgres_sink(const std::string &conninfo, const SinkOptions &options);
+std::unique_ptr<Sink> open_jsonl_sink(const std::string &file, const SinkOptions &options);
+
+// The column of a copy of a partitioned table that holds the OID of the partition which each row came from.
+constexpr char kPartitionColumn[] = "cdc_partition";
+
+}  // namespace cdc::consumer

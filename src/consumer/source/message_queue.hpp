@@ -1,0 +1,55 @@
+// Messages of the slot between the thread that receives and the one that applies, bounded by their bytes.
+#pragma once
+
+#include "../model/lsn.hpp"
+
+#include <libpq-fe.h>
+
+#include <chrono>
+#include <condition_variable>
+#include <deque>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string_view>
+
+namespace cdc::consumer {
+
+struct Message {
+    enum Kind {
+        kData,       // payload: a batch
+        kKeepalive,  // nothing before `lsn` is left to be sent, but for messages queued before this one
+    };
+    struct Free {
+        void operator()(char *buffer) const { PQfreemem(buffer); }
+    };
+    Kind kind = kData;
+    Lsn lsn = 0;                         // kData: the start of the WAL data
+    std::unique_ptr<char, Free> buffer;  // libpq's, header included
+    std::string_view payload;            // a part of it
+};
+
+class MessageQueue {
+ public:
+    explicit MessageQueue(size_t max_bytes) : max_bytes_(max_bytes) {}
+
+    // Waits for room (one message always fits) until `deadline`; false if there is none yet. The message is moved from
+    // only if it was taken.
+    bool push(Message &message, std::chrono::steady_clock::time_point deadline);
+    // Waits for a message until `deadline`. Throws what fail() was given, when all before it is taken.
+    std::optional<Message> pop(std::chrono::steady_clock::time_point deadline);
+    // The stream has ended, because of this.
+    void fail(std::exception_ptr why);
+    bool empty() const;
+
+ private:
+    const size_t max_bytes_;
+    mutable std::mutex mutex_;
+    std::condition_variable changed_;
+    std::deque<Message> messages_;
+    size_t bytes_ = 0;
+    std::exception_ptr failure_;
+};
+
+}  // namespace cdc::consumer
