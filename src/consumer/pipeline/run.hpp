@@ -22,8 +22,8 @@ struct ReplayResult {
     uint64_t changes = 0;       // of those applied
 };
 
-// Applies a file that `pg_recvlogical -o framing=delimited` wrote ("-": standard input). Uses sink, slot and
-// init_sql_file of `settings`; an empty slot is that of the sink's only state, or "replay" for an empty sink.
+// Applies a file that `pg_recvlogical -o framing=delimited` wrote ("-": standard input). All of it, or nothing.
+// Uses sink and slot of `settings`; an empty slot is that of the sink's only state, or "replay" for an empty sink.
 ReplayResult replay(const Settings &settings, const std::string &file, Counters &counters,
                     const std::atomic<bool> &stop);
 

@@ -51,6 +51,8 @@ class Sink {
 
     // "SQLite file orders.db", for messages.
     virtual std::string name() const = 0;
+    // False for a sink that keeps no state (standard output): it goes on where its slot does.
+    virtual bool remembers() const { return true; }
 
     // --- what the sink knows --------------------------------------------------------------------------------------
 

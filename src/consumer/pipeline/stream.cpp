@@ -1,0 +1,200 @@
+#include "stream.hpp"
+
+#include "applier.hpp"
+#include "schema_source.hpp"
+
+#include "../source/message_queue.hpp"
+#include "../source/receiver.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+
+namespace cdc::consumer {
+
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+// The end of WAL that the server names last lies behind the header of a page that has no record yet; what it has sent
+// ends before that header.
+constexpr Lsn kWalPage = 8192, kLongPageHeader = 40;
+
+constexpr std::chrono::milliseconds kRequestInterval{50};
+
+bool reaches(Lsn position, Lsn target) {
+    return position >= target || (position % kWalPage == 0 && target - position <= kLongPageHeader);
+}
+
+class Streaming {
+ public:
+    Streaming(const Settings &settings, Sink &sink, SinkState &state, Counters &counters, Applier &applier,
+              Receiver &receiver, MessageQueue &queue, const std::atomic<bool> &stop)
+        : settings_(settings),
+          sink_(sink),
+          state_(state),
+          counters_(counters),
+          applier_(applier),
+          receiver_(receiver),
+          queue_(queue),
+          stop_(stop) {}
+
+    // `target`: return when everything before it is in the sink; 0: go on.
+    void run(Lsn target, const std::function<void()> &connected) {
+        for (bool first = true;;) {
+            const auto now = Clock::now();
+            if (may_end(now, target)) {
+                break;
+            }
+            std::optional<Message> message = queue_.pop(deadline(now, target));
+            if (message) {
+                if (first) {
+                    connected();
+                    first = false;
+                }
+                take(*message);
+            }
+            if (applier_.group_open() && !applier_.in_transaction() && group_is_due(!message)) {
+                applier_.commit();
+                unsynced_ = true;
+            }
+            sync_if_due(Clock::now());
+        }
+        finish();
+    }
+
+ private:
+    void take(Message &message) {
+        if (message.kind == Message::kData) {
+            counters_.received_bytes += message.payload.size();
+            applier_.apply(message.payload);
+            return;
+        }
+        counters_.received_lsn = std::max(counters_.received_lsn.load(), message.lsn);
+        if (!applier_.in_transaction()) {
+            idle_position_ = std::max(idle_position_, message.lsn);
+        }
+    }
+
+    // Nothing waits: then readers of the sink need not wait either.
+    bool group_is_due(bool nothing_came) const {
+        return nothing_came || queue_.empty() ||
+               applier_.group_changes() >= static_cast<uint64_t>(settings_.group_changes) ||
+               Clock::now() - applier_.group_start() >= settings_.group_time;
+    }
+
+    Clock::time_point deadline(Clock::time_point now, Lsn target) {
+        if (target != 0 && queue_.empty() && !applier_.in_transaction() && now - last_request_ > kRequestInterval) {
+            receiver_.request_keepalive();
+            last_request_ = now;
+        }
+        const auto latest = now + std::chrono::milliseconds(200);
+        return unsynced_ ? std::min(latest, last_sync_ + settings_.sync_interval) : latest;
+    }
+
+    bool may_end(Clock::time_point now, Lsn target) {
+        if (stop_) {
+            if (stop_since_ == Clock::time_point()) {
+                stop_since_ = now;
+            }
+            if (!applier_.in_transaction()) {
+                return true;
+            }
+            if (now - stop_since_ > settings_.stop_timeout) {
+                spdlog::info("the open transaction is left to the next run");
+                applier_.rollback();
+                return true;
+            }
+            return false;
+        }
+        if (target == 0 || applier_.in_transaction() || applier_.group_open()) {
+            return false;
+        }
+        return reaches(std::max(state_.position, idle_position_), target);
+    }
+
+    void sync_if_due(Clock::time_point now) {
+        if (applier_.group_open()) {
+            return;
+        }
+        // A database that has nothing for the sink must advance, or its slot would retain WAL for ever. The position is
+        // stored first: behind the confirmed one, the sink would find a gap.
+        if (idle_position_ > state_.position && now - last_idle_ >= settings_.idle_interval) {
+            applier_.advance(idle_position_);
+            last_idle_ = now;
+            unsynced_ = true;
+        }
+        if (unsynced_ && now - last_sync_ >= settings_.sync_interval) {
+            sync();
+            last_sync_ = now;
+        }
+    }
+
+    void sync() {
+        sink_.sync();
+        unsynced_ = false;
+        receiver_.confirm(state_.position);
+        counters_.confirmed_lsn = state_.position;
+    }
+
+    void finish() {
+        if (applier_.group_open()) {
+            applier_.commit();
+        }
+        if (!applier_.in_transaction()) {
+            applier_.advance(idle_position_);
+        }
+        sync();
+    }
+
+    const Settings &settings_;
+    Sink &sink_;
+    SinkState &state_;
+    Counters &counters_;
+    Applier &applier_;
+    Receiver &receiver_;
+    MessageQueue &queue_;
+    const std::atomic<bool> &stop_;
+
+    Lsn idle_position_ = 0;  // everything before it that is for the sink was received
+    bool unsynced_ = false;
+    Clock::time_point last_sync_ = Clock::now();
+    Clock::time_point last_idle_ = Clock::now();
+    Clock::time_point last_request_{};
+    Clock::time_point stop_since_{};
+};
+
+std::vector<std::pair<std::string, std::string>> plugin_options(const Settings &settings) {
+    std::vector<std::pair<std::string, std::string>> options = {{"tables", settings.tables}};
+    if (!settings.exclude_tables.empty()) {
+        options.emplace_back("exclude_tables", settings.exclude_tables);
+    }
+    return options;
+}
+
+}  // namespace
+
+void stream(const Settings &settings, Source &source, Sink &sink, StreamReader &reader, SinkState &state,
+            Counters &counters, const std::atomic<bool> &stop, const std::function<void()> &connected) {
+    const Lsn target = settings.until_caught_up ? source.current_lsn() : 0;
+    SchemaOfSource schema(source);
+    reader.restart();
+    Applier applier(reader, sink, state, schema, counters);
+    MessageQueue queue(settings.queue_bytes);
+    ReceiverOptions options;
+    options.conninfo = settings.source;
+    options.slot = settings.slot;
+    options.start = state.position;
+    options.plugin_options = plugin_options(settings);
+    options.status_interval = settings.status_interval;
+    Receiver receiver(options, queue);
+    spdlog::info("streaming from {} into {}", lsn_text(state.position), sink.name());
+    try {
+        Streaming(settings, sink, state, counters, applier, receiver, queue, stop).run(target, connected);
+    } catch (...) {
+        applier.rollback();
+        throw;
+    }
+}
+
+}  // namespace cdc::consumer
