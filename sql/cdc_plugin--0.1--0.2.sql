@@ -101,7 +101,8 @@ CREATE FUNCTION cdc.check() RETURNS SETOF cdc.slots
         END LOOP;
     END
     $$;
-COMMENT ON FUNCTION cdc.check() IS 'raises the notices and warnings that stand now to this session, and returns their slots';
+COMMENT ON FUNCTION cdc.check() IS
+    'raises the notices and warnings that stand now to this session, and returns their slots';
 
 -- Raises the error that all functions with a slot's name have for one that is not there.
 CREATE FUNCTION cdc.slot_by_name(slot name) RETURNS cdc.slots
@@ -122,7 +123,7 @@ CREATE FUNCTION cdc.slot_by_name(slot name) RETURNS cdc.slots
     $$;
 COMMENT ON FUNCTION cdc.slot_by_name(name) IS 'the slot''s row of cdc.slots; an error if there is no such slot';
 
--- Diagnosis: the checks behind the cause, each with what it found ------------------------------------------------------
+-- Diagnosis: the checks behind the cause, each with what it found -----------------------------------------------------
 -- Query texts come from pg_stat_activity, which hides them from those who may not read them.
 
 CREATE FUNCTION cdc.diagnose(slot name, OUT check_name text, OUT status text, OUT finding text, OUT evidence jsonb,
@@ -216,8 +217,8 @@ CREATE FUNCTION cdc.diagnose(slot name, OUT check_name text, OUT status text, OU
                 format('process %s in database %I holds %s of WAL back with a transaction that is open since %s',
                        holder.pid, holder.datname, pg_size_pretty(held), holder.xact_start)
             WHEN holder.is_culprit THEN
-                format('process %s in database %I keeps catalog_xmin back with a transaction that is open since %s, but '
-                       'no WAL', holder.pid, holder.datname, holder.xact_start)
+                format('process %s in database %I keeps catalog_xmin back with a transaction that is open since %s, '
+                       'but no WAL', holder.pid, holder.datname, holder.xact_start)
             ELSE format('the oldest transaction with an id (process %s, since %s) does not hold the slot back',
                         holder.pid, holder.xact_start) END;
         advice := CASE WHEN holder.is_culprit THEN format('SELECT pg_terminate_backend(%s);', holder.pid) END;
@@ -258,8 +259,8 @@ CREATE FUNCTION cdc.diagnose(slot name, OUT check_name text, OUT status text, OU
         status := CASE WHEN 'catalog_bloat' = ANY (blamed) THEN 'notice' ELSE 'ok' END;
         evidence := jsonb_build_object('catalog_age', s.catalog_age);
         finding := CASE WHEN s.catalog_age IS NULL THEN 'the slot holds no catalog rows back'
-                        ELSE format('catalog_xmin is %s transactions old; VACUUM keeps what was dead in the catalogs since',
-                                    s.catalog_age) END;
+                        ELSE format('catalog_xmin is %s transactions old; VACUUM keeps what was dead in the catalogs '
+                                    'since', s.catalog_age) END;
         advice := NULL;
         RETURN NEXT;
 
@@ -279,9 +280,10 @@ CREATE FUNCTION cdc.diagnose(slot name, OUT check_name text, OUT status text, OU
         check_name := 'guard';
         status := CASE WHEN guard.watching THEN 'ok' ELSE 'warning' END;
         evidence := to_jsonb(guard);
-        finding := CASE WHEN guard.watching THEN format('the guard watches; its last sample is from %s', guard.sampled_at)
-                        WHEN NOT guard.preloaded THEN 'cdc_plugin is not preloaded: nobody watches, and causes that take '
-                                                      'time to know are guesses'
+        finding := CASE WHEN guard.watching
+                        THEN format('the guard watches; its last sample is from %s', guard.sampled_at)
+                        WHEN NOT guard.preloaded THEN 'cdc_plugin is not preloaded: nobody watches, and causes that '
+                                                      'take time to know are guesses'
                         WHEN NOT guard.enabled THEN 'cdc_plugin.guard_enabled is off'
                         ELSE 'the guard takes no samples' END;
         advice := CASE WHEN status <> 'ok' THEN 'SELECT * FROM cdc.preflight();' END;
@@ -290,7 +292,7 @@ CREATE FUNCTION cdc.diagnose(slot name, OUT check_name text, OUT status text, OU
     $$;
 COMMENT ON FUNCTION cdc.diagnose(name) IS 'the checks behind a slot''s cause, each with its evidence';
 
--- Runbook: what to do now, as commands to paste ------------------------------------------------------------------------
+-- Runbook: what to do now, as commands to paste -----------------------------------------------------------------------
 
 -- A cap that leaves half of the disk to others and has room for bursts; text for ALTER SYSTEM.
 CREATE FUNCTION cdc.suggested_cap(s cdc.slots) RETURNS text
@@ -329,19 +331,19 @@ CREATE FUNCTION cdc.runbook(slot name, OUT step integer, OUT title text, OUT ins
             SELECT a.cause INTO before FROM cdc.alerts AS a
                 WHERE a.slot_name = slot AND a.cause NOT IN ('slot_lost', 'none') ORDER BY a.alert DESC LIMIT 1;
             RETURN QUERY VALUES
-                (1, 'See the loss', 'wal_status says "lost": WAL that the slot needs is gone. No command brings it back, '
-                    'and the slot retains nothing any more, so there is no hurry.',
+                (1, 'See the loss', 'wal_status says "lost": WAL that the slot needs is gone. No command brings it '
+                    'back, and the slot retains nothing any more, so there is no hurry.',
                     format('SELECT slot_name, plugin, database, active, wal_status FROM pg_replication_slots '
                            'WHERE slot_name = %L;', slot)),
-                (2, 'Find the cause', coalesce(format('Before the loss the guard said: %s. Mend that first, or it comes '
-                    'again.', before), 'The guard has no record of what came before. The server log may have.'),
+                (2, 'Find the cause', coalesce(format('Before the loss the guard said: %s. Mend that first, or it '
+                    'comes again.', before), 'The guard has no record of what came before. The server log may have.'),
                     format('SELECT raised_at, level, cause, message, detail FROM cdc.alerts WHERE slot_name = %L '
                            'ORDER BY alert;', slot)),
                 (3, 'Stop the consumer', 'Stop it where it runs, so that it does not meet the new slot with its old '
                     'position.', format('SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots '
                            'WHERE slot_name = %L AND active;', slot)),
-                (4, 'Give the next slot more room', 'The suggestion leaves half of the free disk to others. Choose your '
-                    'own if you know your bursts.', set_cap),
+                (4, 'Give the next slot more room', 'The suggestion leaves half of the free disk to others. Choose '
+                    'your own if you know your bursts.', set_cap),
                 (5, 'Drop the lost slot', 'Nothing can be read from it.',
                     format('SELECT pg_drop_replication_slot(%L);', slot)),
                 (6, 'Create it again', CASE WHEN s.slot_type = 'physical' THEN 'The standby must be made anew if it '
@@ -378,19 +380,19 @@ CREATE FUNCTION cdc.runbook(slot name, OUT step integer, OUT title text, OUT ins
             CASE cause
             WHEN 'consumer_down' THEN
                 RETURN QUERY VALUES
-                    (step + 1, 'Start the consumer', 'Look at its log and start it again. As long as the slot is not lost, '
-                        'nothing is: it goes on where it was.',
+                    (step + 1, 'Start the consumer', 'Look at its log and start it again. As long as the slot is not '
+                        'lost, nothing is: it goes on where it was.',
                         format('SELECT active, active_pid FROM pg_replication_slots WHERE slot_name = %L;', slot)),
-                    (step + 2, 'Wait or drop', format('If it cannot be started before the cap is reached, buy time, as far '
-                        'as the disk has room (%s free).', pg_size_pretty(s.disk_free_bytes)), set_cap),
-                    (step + 3, 'Give it up', 'If the consumer is gone for good, or the disk is more urgent than a new copy '
-                        'of the tables: this frees the WAL at the next checkpoint, and the consumer must start from '
-                        'scratch.', format('SELECT pg_drop_replication_slot(%L);', slot));
+                    (step + 2, 'Wait or drop', format('If it cannot be started before the cap is reached, buy time, as '
+                        'far as the disk has room (%s free).', pg_size_pretty(s.disk_free_bytes)), set_cap),
+                    (step + 3, 'Give it up', 'If the consumer is gone for good, or the disk is more urgent than a new '
+                        'copy of the tables: this frees the WAL at the next checkpoint, and the consumer must start '
+                        'from scratch.', format('SELECT pg_drop_replication_slot(%L);', slot));
                 step := step + 3;
             WHEN 'consumer_slow' THEN
                 RETURN QUERY VALUES
-                    (step + 1, 'See what it waits for', 'sent_lsn behind the WAL: the consumer does not take what is sent. '
-                        'sent_lsn at the end, flush_lsn behind: it takes changes and does not confirm them.',
+                    (step + 1, 'See what it waits for', 'sent_lsn behind the WAL: the consumer does not take what is '
+                        'sent. sent_lsn at the end, flush_lsn behind: it takes changes and does not confirm them.',
                         format('SELECT a.pid, a.application_name, a.client_addr, a.wait_event_type, a.wait_event, '
                                'r.sent_lsn, r.flush_lsn, r.reply_time FROM pg_stat_activity AS a '
                                'JOIN pg_stat_replication AS r USING (pid) WHERE a.pid = %s;', s.active_pid)),
@@ -407,41 +409,47 @@ CREATE FUNCTION cdc.runbook(slot name, OUT step integer, OUT title text, OUT ins
                         ELSE format('SELECT pid, datname, usename, application_name, state, xact_start, query '
                                     'FROM pg_stat_activity WHERE pid = %s;', s.culprit_pid) END),
                     (step + 2, 'End it', 'What it did is rolled back. The consumer is innocent: do not drop its slot.',
-                        CASE WHEN s.culprit_pid IS NOT NULL THEN format('SELECT pg_terminate_backend(%s);', s.culprit_pid)
+                        CASE WHEN s.culprit_pid IS NOT NULL
+                             THEN format('SELECT pg_terminate_backend(%s);', s.culprit_pid)
                         END),
-                    (step + 3, 'Let the slot move on', place || 'It moves with the next record of running transactions, at '
-                        'the latest within 15 seconds of further writes; this writes one now.', move_on);
+                    (step + 3, 'Let the slot move on', place || 'It moves with the next record of running '
+                        'transactions, at the latest within 15 seconds of further writes; this writes one now.',
+                        move_on);
                 step := step + 3;
             WHEN 'prepared_transaction' THEN
                 RETURN QUERY VALUES
-                    (step + 1, 'See the prepared transaction', 'Ask its owner, or the transaction manager, which end it '
-                        'should have.', format('SELECT * FROM pg_prepared_xacts WHERE gid = %L;', s.culprit_gid)),
-                    (step + 2, 'End it', coalesce('In database ' || quote_ident(s.culprit_database), 'Where it was prepared')
-                        || '. COMMIT PREPARED instead keeps what it did.',
+                    (step + 1, 'See the prepared transaction', 'Ask its owner, or the transaction manager, which end '
+                        'it should have.', format('SELECT * FROM pg_prepared_xacts WHERE gid = %L;', s.culprit_gid)),
+                    (step + 2, 'End it',
+                        coalesce('In database ' || quote_ident(s.culprit_database), 'Where it was prepared')
+                            || '. COMMIT PREPARED instead keeps what it did.',
                         CASE WHEN s.culprit_gid IS NOT NULL THEN format('ROLLBACK PREPARED %L;', s.culprit_gid) END),
-                    (step + 3, 'Let the slot move on', place || 'It moves with the next record of running transactions; '
-                        'this writes one now.', move_on);
+                    (step + 3, 'Let the slot move on', place || 'It moves with the next record of running '
+                        'transactions; this writes one now.', move_on);
                 step := step + 3;
             WHEN 'idle_database' THEN
                 RETURN QUERY VALUES
-                    (step + 1, 'Send a heartbeat', place || format('In database %I: an event for the consumer to confirm.',
-                        s.database), 'CREATE EXTENSION IF NOT EXISTS cdc_plugin; SELECT cdc.heartbeat();'),
-                    (step + 2, 'Send them always', place || 'The guard sends them where there are slots, when WAL has moved.',
+                    (step + 1, 'Send a heartbeat',
+                        place || format('In database %I: an event for the consumer to confirm.', s.database),
+                        'CREATE EXTENSION IF NOT EXISTS cdc_plugin; SELECT cdc.heartbeat();'),
+                    (step + 2, 'Send them always',
+                        place || 'The guard sends them where there are slots, when WAL has moved.',
                         'ALTER SYSTEM SET cdc_plugin.guard_heartbeat_interval = ''1min''; SELECT pg_reload_conf();');
                 step := step + 2;
             WHEN 'catalog_bloat' THEN
                 RETURN QUERY VALUES
-                    (step + 1, 'See the oldest transaction', 'No WAL is held back. VACUUM cannot clean the system catalogs '
-                        'up to catalog_xmin.', 'SELECT pid, datname, usename, state, xact_start, backend_xid, query '
-                        'FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start;'),
+                    (step + 1, 'See the oldest transaction', 'No WAL is held back. VACUUM cannot clean the system '
+                        'catalogs up to catalog_xmin.', 'SELECT pid, datname, usename, state, xact_start, backend_xid, '
+                        'query FROM pg_stat_activity WHERE backend_xid IS NOT NULL ORDER BY xact_start;'),
                     (step + 2, 'End it, if it was forgotten', 'What it did is rolled back.',
-                        CASE WHEN s.culprit_pid IS NOT NULL THEN format('SELECT pg_terminate_backend(%s);', s.culprit_pid)
+                        CASE WHEN s.culprit_pid IS NOT NULL
+                             THEN format('SELECT pg_terminate_backend(%s);', s.culprit_pid)
                              WHEN s.culprit_gid IS NOT NULL THEN format('ROLLBACK PREPARED %L;', s.culprit_gid) END);
                 step := step + 2;
             WHEN 'cap_too_small' THEN
                 RETURN QUERY VALUES
-                    (step + 1, 'Raise the cap', format('Up to %s of WAL came within one sampling interval, and the cap is '
-                        '%s: a burst loses the slot before anybody can act.', pg_size_pretty(s.peak_bytes),
+                    (step + 1, 'Raise the cap', format('Up to %s of WAL came within one sampling interval, and the cap '
+                        'is %s: a burst loses the slot before anybody can act.', pg_size_pretty(s.peak_bytes),
                         pg_size_pretty(s.cap_bytes)),
                         CASE s.cap_source WHEN 'policy' THEN 'SHOW cdc_plugin.guard_policies;' ELSE set_cap END);
                 step := step + 1;
@@ -452,13 +460,14 @@ CREATE FUNCTION cdc.runbook(slot name, OUT step integer, OUT title text, OUT ins
     $$;
 COMMENT ON FUNCTION cdc.runbook(name) IS 'what to do about a slot now, step by step, with the commands';
 
--- Heartbeat ------------------------------------------------------------------------------------------------------------
+-- Heartbeat -----------------------------------------------------------------------------------------------------------
 
 CREATE FUNCTION cdc.heartbeat() RETURNS pg_lsn
     AS 'MODULE_PATHNAME', 'cdc_heartbeat' LANGUAGE C VOLATILE STRICT;
-COMMENT ON FUNCTION cdc.heartbeat() IS 'an event for the consumers of this database''s slots to confirm; returns its end';
+COMMENT ON FUNCTION cdc.heartbeat() IS
+    'an event for the consumers of this database''s slots to confirm; returns its end';
 
--- Preflight ------------------------------------------------------------------------------------------------------------
+-- Preflight -----------------------------------------------------------------------------------------------------------
 
 ALTER FUNCTION cdc.preflight() RENAME TO preflight_capture;
 COMMENT ON FUNCTION cdc.preflight_capture() IS 'the part of cdc.preflight() about capturing changes';
@@ -514,10 +523,11 @@ CREATE FUNCTION cdc.preflight_guard(OUT item text, OUT status text, OUT finding 
         status := 'warning';
         fix := format('ALTER SYSTEM SET max_slot_wal_keep_size = %L; SELECT pg_reload_conf();', suggested);
         IF cap IS NULL THEN
-            finding := 'there is no cap: a slot that nobody reads retains WAL until the disk is full and the server stops';
+            finding := 'there is no cap: a slot that nobody reads retains WAL until the disk is full and the server '
+                       'stops';
         ELSIF cap - retained > guard.disk_free_bytes THEN
-            finding := format('the cap of %s is larger than the disk has room for (%s free, %s retained already): the disk '
-                              'fills up first', pg_size_pretty(cap), pg_size_pretty(guard.disk_free_bytes),
+            finding := format('the cap of %s is larger than the disk has room for (%s free, %s retained already): the '
+                              'disk fills up first', pg_size_pretty(cap), pg_size_pretty(guard.disk_free_bytes),
                               pg_size_pretty(retained));
         ELSE
             status := 'ok';
@@ -531,8 +541,8 @@ CREATE FUNCTION cdc.preflight_guard(OUT item text, OUT status text, OUT finding 
             item := 'burst';
             IF cap IS NOT NULL AND guard.peak_bytes >= cap THEN
                 status := 'warning';
-                finding := format('%s of WAL came within one sampling interval, more than the cap of %s: a slot can be lost '
-                                  'before anything shows', pg_size_pretty(guard.peak_bytes), pg_size_pretty(cap));
+                finding := format('%s of WAL came within one sampling interval, more than the cap of %s: a slot can be '
+                                  'lost before anything shows', pg_size_pretty(guard.peak_bytes), pg_size_pretty(cap));
                 fix := format('ALTER SYSTEM SET max_slot_wal_keep_size = %L; SELECT pg_reload_conf();', suggested);
             ELSE
                 status := 'ok';
@@ -554,7 +564,7 @@ CREATE FUNCTION cdc.preflight(OUT item text, OUT status text, OUT finding text, 
 COMMENT ON FUNCTION cdc.preflight() IS
     'what stands in the way of change data capture on this server and in this database, or endangers the server';
 
--- Privileges -----------------------------------------------------------------------------------------------------------
+-- Privileges ----------------------------------------------------------------------------------------------------------
 
 REVOKE ALL ON FUNCTION cdc.slot_state(), cdc.slot_samples(), cdc.alert_ring(), cdc.guard_status(), cdc.check(),
     cdc.slot_by_name(name), cdc.diagnose(name), cdc.suggested_cap(cdc.slots), cdc.runbook(name) FROM PUBLIC;
