@@ -288,9 +288,8 @@ void show_changes(FunctionCallInfo fcinfo, bool consume) {
     if (!PG_ARGISNULL(2) && PG_GETARG_INT32(2) < 0) {
         ereport(ERROR, errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("upto_nchanges must not be negative"));
     }
-    pg::begin_set(fcinfo, false);
     Decoding decoding{};
-    decoding.result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
+    decoding.result = pg::begin_set(fcinfo, false);
     const MemoryContext context =
         AllocSetContextCreate(CurrentMemoryContext, "cdc_plugin changes", ALLOCSET_DEFAULT_SIZES);
     decoding.row = AllocSetContextCreate(context, "cdc_plugin changes row", ALLOCSET_DEFAULT_SIZES);

@@ -9,8 +9,7 @@ namespace {
 using namespace cdc;
 
 void decode(FunctionCallInfo fcinfo) {
-    auto *const result = reinterpret_cast<ReturnSetInfo *>(fcinfo->resultinfo);
-    pg::begin_set(fcinfo, true);
+    ReturnSetInfo *const result = pg::begin_set(fcinfo, true);
     const bytea *const bytes = PG_GETARG_BYTEA_PP(0);
     const std::string_view batch(VARDATA_ANY(bytes), VARSIZE_ANY_EXHDR(bytes));
 
