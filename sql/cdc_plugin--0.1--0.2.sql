@@ -508,6 +508,12 @@ CREATE FUNCTION cdc.preflight_guard(OUT item text, OUT status text, OUT finding 
             status := 'warning';
             finding := 'cdc_plugin.guard_enabled is off, so nobody watches the replication slots';
             fix := 'ALTER SYSTEM SET cdc_plugin.guard_enabled = on; SELECT pg_reload_conf();';
+        ELSIF NOT guard.watching AND guard.worker_pid IS NULL THEN
+            status := 'error';
+            finding := 'the guard''s worker does not run; if max_worker_processes is too small for it, the server log '
+                       'says "too many background workers" at the start';
+            fix := format('ALTER SYSTEM SET max_worker_processes = %s; -- then restart the server',
+                          current_setting('max_worker_processes')::integer + 4);
         ELSIF NOT guard.watching THEN
             status := 'error';
             finding := 'the guard takes no samples; the server log may say why';
