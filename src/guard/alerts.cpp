@@ -58,11 +58,7 @@ void describe(Alert &alert, const ServerSlot &slot, const Verdict &verdict, Leve
     alert.headroom = verdict.headroom;
     alert.time_to_cap = verdict.time_to_cap;
     alert.disk_free = slot.seen.disk_free;
-    const auto names_transaction = [](Cause cause) {
-        return cause == Cause::kLongTransaction || cause == Cause::kPreparedTransaction ||
-               cause == Cause::kCatalogBloat;
-    };
-    if (names_transaction(verdict.cause) || names_transaction(verdict.also)) {
+    if (blames_transaction(verdict)) {
         alert.xid = slot.seen.pin_xid;
         alert.pid = slot.seen.pin_pid;
         find_database_name(slot.seen.pin_database, alert.database);

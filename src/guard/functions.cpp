@@ -89,11 +89,7 @@ void put_slot(ReturnSetInfo *result, ServerSlot &slot, const Surroundings &aroun
     NameData database;
     NameData culprit_database;
     find_database_name(slot.database, database);
-    const auto blames_transaction = [](Cause cause) {
-        return cause == Cause::kLongTransaction || cause == Cause::kPreparedTransaction ||
-               cause == Cause::kCatalogBloat;
-    };
-    const bool culprit = seen.pin_xid != 0 && (blames_transaction(verdict.cause) || blames_transaction(verdict.also));
+    const bool culprit = seen.pin_xid != 0 && blames_transaction(verdict);
     find_database_name(culprit ? seen.pin_database : InvalidOid, culprit_database);
     const bool has_database = NameStr(culprit_database)[0] != '\0';
     char advice[512];
@@ -137,8 +133,7 @@ void put_slot(ReturnSetInfo *result, ServerSlot &slot, const Surroundings &aroun
     row.add_lsn(seen.confirmed_lsn);
     row.add_lsn(seen.walsender ? seen.sent_lsn : InvalidXLogRecPtr);
     row.add_int64(seen.catalog_age, TransactionIdIsNormal(slot.catalog_xmin) && !seen.lost);
-    const Policy *const policy = policy_of(settings.policies, NameStr(slot.name));
-    row.add_text(policy == nullptr ? nullptr : word(policy->at_cap));
+    row.add_text(slot.policy == nullptr ? nullptr : word(slot.policy->at_cap));
     row.add_int64(report.flow.peak_bytes, watching);
     row.add_time(report.heartbeat_at);
     row.add_interval(report.echo);

@@ -31,7 +31,6 @@ constexpr uint64 kHeartbeatBytes = 64 * 1024;
 
 struct Helper {
     BackgroundWorkerHandle *handle;  // nullptr if none runs
-    int64 started_at;
     int64 wait_until;
     uint64 goal;  // of a notification: alerts that were there when it started
 };
@@ -56,13 +55,12 @@ bool start(const Order &order) {
     const MemoryContext caller = MemoryContextSwitchTo(TopMemoryContext);
     const bool registered = RegisterDynamicBackgroundWorker(&worker, &helper.handle);
     MemoryContextSwitchTo(caller);
-    helper.started_at = steady_now();
     if (registered) {
         complained = false;
         return true;
     }
     helper.handle = nullptr;
-    helper.wait_until = helper.started_at + kRetry;
+    helper.wait_until = steady_now() + kRetry;
     if (!complained) {
         complained = true;
         ereport(WARNING, errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
@@ -284,7 +282,7 @@ void drop(const Order &order) {
     const int count = read_slots(around, slots);
     for (int i = 0; i < count; ++i) {
         const ServerSlot &slot = slots[i];
-        const Policy *const policy = policy_of(settings.policies, NameStr(slot.name));
+        const Policy *const policy = slot.policy;
         if (strcmp(NameStr(slot.name), name) != 0 || !slot.seen.logical || slot.seen.synced || slot.seen.active ||
             !slot.persistent || slot.seen.lost || policy == nullptr || policy->at_cap != Action::kDrop ||
             retained_bytes(slot.seen) < policy->cap) {

@@ -158,11 +158,7 @@ void put_detail(char *out, size_t size, const Names &names, const Observation &s
     if (verdict.also != Cause::kNone) {
         text.add(" and %s", word(verdict.also));
     }
-    const auto is_transaction = [](Cause cause) {
-        return cause == Cause::kLongTransaction || cause == Cause::kPreparedTransaction ||
-               cause == Cause::kCatalogBloat;
-    };
-    if (slot.pin_xid != 0 && (is_transaction(verdict.cause) || is_transaction(verdict.also))) {
+    if (slot.pin_xid != 0 && blames_transaction(verdict)) {
         text.add(" (");
         add_transaction(text, names, slot);
         text.add(")");

@@ -25,7 +25,7 @@ int64_t unconfirmed_bytes(const Observation &slot) {
 void remember(Track &track, const Observation &slot, int64_t now, bool fresh) {
     if (fresh) {
         track = Track{};
-        track.seen_at = track.restart_moved_at = track.confirmed_moved_at = now;
+        track.restart_moved_at = track.confirmed_moved_at = now;
         track.txns_at_move = slot.decoded_txns;
     }
     if (track.restart_lsn != slot.restart_lsn) {

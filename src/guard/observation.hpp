@@ -23,7 +23,6 @@ struct Observation {
     // The walsender that serves the slot, if one does.
     bool walsender = false;
     uint64_t sent_lsn = 0;
-    uint64_t flush_lsn = 0;
     int64_t decoded_txns = -1;  // transactions that the output plugin was given since statistics were reset
 
     // When WAL last ended no more than kNegligibleBytes behind the two positions; 0 is longer ago than the guard knows.
@@ -51,7 +50,6 @@ struct Track {
     uint64_t restart_lsn;
     uint64_t confirmed_lsn;
     uint32_t restart_xid;        // the transaction id that was to come next at restart_lsn; 0 unknown
-    int64_t seen_at;             // first sample
     int64_t restart_moved_at;    // first sample with the present restart_lsn
     int64_t confirmed_moved_at;  // the same for confirmed_lsn
     int64_t inactive_at;         // first sample without a consumer since there was one; 0 if there is one
@@ -63,7 +61,6 @@ struct Track {
     int64_t pinned_at;     // first sample with pin_xid
     int64_t txns_at_move;  // decoded_txns when confirmed_lsn moved last
     Level level;
-    Cause cause;
     int64_t calmer_at;  // first sample since which the level could be lower; 0 if it could not
     int64_t acted_at;   // when a policy acted last; 0 if never
 };
@@ -76,7 +73,7 @@ int64_t retained_bytes(const Observation &slot);
 // waits for transactions, not for a consumer.
 int64_t unconfirmed_bytes(const Observation &slot);
 
-// Takes a sample into what is remembered, all but the verdict (level, cause, calmer_at). `fresh` starts anew.
+// Takes a sample into what is remembered, all but the verdict (level, calmer_at). `fresh` starts anew.
 void remember(Track &track, const Observation &slot, int64_t now, bool fresh);
 
 }  // namespace cdc::guard

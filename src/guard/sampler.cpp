@@ -14,7 +14,6 @@ namespace {
 struct Sender {
     pid_t pid;
     XLogRecPtr sent;
-    XLogRecPtr flush;
 };
 
 int read_senders(Sender *out) {
@@ -22,7 +21,7 @@ int read_senders(Sender *out) {
     for (int i = 0; i < max_wal_senders; ++i) {
         WalSnd *const sender = &WalSndCtl->walsnds[i];
         SpinLockAcquire(&sender->mutex);
-        const Sender copy{sender->pid, sender->sentPtr, sender->flush};
+        const Sender copy{sender->pid, sender->sentPtr};
         SpinLockRelease(&sender->mutex);
         if (copy.pid != 0) {
             out[count++] = copy;
@@ -36,10 +35,13 @@ struct Transactions {
     int count;
     TransactionId *xids;
     LockData *locks;  // read when they are asked for
-    // The answer to the last question: most slots ask for the same transaction.
+    // The answers to the last questions: most slots ask for the same transaction.
     TransactionId asked;
     bool runs;
     int pid;  // 0 if it is prepared
+    Oid database;
+    int first;  // of find_holder(); -1 if it was not asked
+    TransactionId holder;
 };
 
 int compare_xids(const void *left, const void *right) {
@@ -79,6 +81,8 @@ void find_process(Transactions &running, TransactionId xid) {
         running.asked = xid;
         running.pid = BackendXidGetPid(xid);
         running.runs = running.pid != 0 || TransactionIdIsInProgress(xid);
+        const PGPROC *const proc = running.pid == 0 ? nullptr : BackendPidGetProc(running.pid);
+        running.database = proc == nullptr ? InvalidOid : proc->databaseId;
     }
 }
 
@@ -94,14 +98,20 @@ TransactionId find_holder(Transactions &running, TransactionId since) {
         }
         first = first == running.count ? 0 : first;  // an older one, then, which began to write late
     }
+    if (running.first == first) {
+        return running.holder;
+    }
     const int end = Min(running.count, first + kTried);
+    running.first = first;
+    running.holder = first < end ? running.xids[first] : InvalidTransactionId;
     for (int i = first; i < end && end - first > 1; ++i) {
-        const int pid = BackendXidGetPid(running.xids[i]);
-        if (pid == 0 ? TransactionIdIsInProgress(running.xids[i]) : holds_write_lock(running, pid)) {
-            return running.xids[i];
+        find_process(running, running.xids[i]);
+        if (running.pid == 0 ? running.runs : holds_write_lock(running, running.pid)) {
+            running.holder = running.xids[i];
+            break;
         }
     }
-    return first < end ? running.xids[first] : InvalidTransactionId;
+    return running.holder;
 }
 
 void read_server_cap(const Surroundings &around, ServerSlot &slot) {
@@ -110,7 +120,7 @@ void read_server_cap(const Surroundings &around, ServerSlot &slot) {
         return;
     }
     // As pg_replication_slots.safe_wal_size has it.
-    const uint64 keep = Max(pg::mb_to_segments(max_slot_wal_keep_size_mb), pg::mb_to_segments(pg::wal_keep_mb()));
+    const uint64 keep = Max(pg::mb_to_segments(max_slot_wal_keep_size_mb), pg::mb_to_segments(wal_keep_size_mb));
     const auto segment = static_cast<uint64>(wal_segment_size);
     const uint64 fail_lsn = (seen.restart_lsn / segment + keep + 1) * segment;
     seen.has_server_cap = true;
@@ -143,9 +153,25 @@ void copy_slot(ReplicationSlot *source, int index, ServerSlot &slot) {
     seen.lost = pg::slot_invalidated(data);
 }
 
-void find_wal_status(ServerSlot &slot) {
-    const WALAvailability availability = slot.seen.lost ? WALAVAIL_REMOVED : GetWALAvailability(slot.seen.restart_lsn);
-    switch (availability) {
+// The server's answer for the segment that was asked for last: it is the same for all of a segment, and not cheap.
+struct Segment {
+    XLogSegNo number;
+    WALAvailability availability;
+};
+
+WALAvailability availability_of(XLogRecPtr lsn, Segment &last) {
+    if (XLogRecPtrIsInvalid(lsn)) {
+        return WALAVAIL_INVALID_LSN;
+    }
+    const XLogSegNo number = lsn / static_cast<uint64>(wal_segment_size);
+    if (last.availability == WALAVAIL_INVALID_LSN || last.number != number) {
+        last = Segment{number, GetWALAvailability(lsn)};
+    }
+    return last.availability;
+}
+
+void find_wal_status(ServerSlot &slot, Segment &last) {
+    switch (slot.seen.lost ? WALAVAIL_REMOVED : availability_of(slot.seen.restart_lsn, last)) {
         case WALAVAIL_INVALID_LSN:
             break;
         case WALAVAIL_RESERVED:
@@ -170,7 +196,6 @@ void find_walsender(ServerSlot &slot, const Sender *senders, int count) {
         if (senders[i].pid == slot.active_pid) {
             slot.seen.walsender = true;
             slot.seen.sent_lsn = senders[i].sent;
-            slot.seen.flush_lsn = senders[i].flush;
             return;
         }
     }
@@ -195,18 +220,18 @@ void find_pin(const Surroundings &around, ServerSlot &slot, Transactions &runnin
     if (seen.lost || seen.restart_lsn == 0) {
         return;
     }
-    TransactionId xid = slot.catalog_xmin;
-    if (TransactionIdIsNormal(xid)) {
-        seen.catalog_age = static_cast<int32>(around.next_xid - xid);
-        // Which the server would take for one that runs, when it is the id that comes next.
-        xid = seen.catalog_age > 0 ? xid : InvalidTransactionId;
-        // It is not always the id of a transaction, but that of none that runs can be passed.
-        if (TransactionIdIsNormal(xid) && running.count > 0 && TransactionIdPrecedes(xid, running.xids[0])) {
-            xid = running.xids[0];
-        }
+    const bool pins = TransactionIdIsNormal(slot.catalog_xmin);
+    if (pins) {
+        seen.catalog_age = static_cast<int32>(around.next_xid - slot.catalog_xmin);
     }
-    if (!around.recovery && retained_bytes(seen) - unconfirmed_bytes(seen) > kNegligibleBytes) {
+    TransactionId xid = InvalidTransactionId;
+    if (around.recovery) {
+        // All that is known there. The id that comes next the server would take for one that runs.
+        xid = seen.catalog_age > 0 ? slot.catalog_xmin : InvalidTransactionId;
+    } else if (retained_bytes(seen) - unconfirmed_bytes(seen) > kNegligibleBytes) {
         xid = find_holder(running, restart_xid_of(slot));
+    } else if (pins && running.count > 0) {
+        xid = running.xids[0];  // catalog_xmin passes none that runs
     }
     if (!TransactionIdIsNormal(xid)) {
         return;
@@ -218,8 +243,7 @@ void find_pin(const Surroundings &around, ServerSlot &slot, Transactions &runnin
     seen.pin_xid = xid;
     seen.pin_pid = running.pid;
     seen.pin_prepared = running.pid == 0 && !around.recovery;  // during recovery: it runs on the primary
-    const PGPROC *const proc = running.pid == 0 ? nullptr : BackendPidGetProc(running.pid);
-    seen.pin_database = proc == nullptr ? InvalidOid : proc->databaseId;
+    seen.pin_database = running.database;
 }
 
 }  // namespace
@@ -255,17 +279,19 @@ int read_slots(const Surroundings &around, ServerSlot *out) {
     auto *const senders = static_cast<Sender *>(palloc(sizeof(Sender) * static_cast<Size>(Max(max_wal_senders, 1))));
     const int sender_count = read_senders(senders);
     Transactions running{};
+    running.first = -1;
     if (!around.recovery) {
         read_transactions(running);
     }
+    Segment last{0, WALAVAIL_INVALID_LSN};
     for (int i = 0; i < count; ++i) {
         ServerSlot &slot = out[i];
         Observation &seen = slot.seen;
         seen.wal_lsn = around.wal_lsn;
         seen.disk_free = around.disk_free;
-        const Policy *const policy = policy_of(settings.policies, NameStr(slot.name));
-        seen.own_cap = policy == nullptr ? 0 : policy->cap;
-        find_wal_status(slot);
+        slot.policy = policy_of(settings.policies, NameStr(slot.name));
+        seen.own_cap = slot.policy == nullptr ? 0 : slot.policy->cap;
+        find_wal_status(slot, last);
         read_server_cap(around, slot);
         if (seen.active) {
             find_walsender(slot, senders, sender_count);

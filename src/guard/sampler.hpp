@@ -3,6 +3,7 @@
 
 #include "../pg/postgres.hpp"
 #include "observation.hpp"
+#include "policies.hpp"
 
 namespace cdc::guard {
 
@@ -26,6 +27,7 @@ struct ServerSlot {
     TimestampTz server_inactive_since;  // where the server knows: 17 and later
     const char *wal_status;             // as in pg_replication_slots, or nullptr
     bool persistent;
+    const Policy *policy;  // into settings.policies, so until these are loaded again; nullptr if none fits
     Observation seen;
 };
 

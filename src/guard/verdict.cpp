@@ -198,7 +198,18 @@ Level Judge::level_at(int percent_less, double time_factor) const {
     return level;
 }
 
-Judge look(const Observation &slot, const Flow &flow, const Limits &limits, const Track *track, int64_t now) {
+}  // namespace
+
+bool blames_transaction(const Verdict &verdict) {
+    for (const Cause cause : {verdict.cause, verdict.also}) {
+        if (cause == Cause::kLongTransaction || cause == Cause::kPreparedTransaction || cause == Cause::kCatalogBloat) {
+            return true;
+        }
+    }
+    return false;
+}
+
+Verdict judge(const Observation &slot, const Flow &flow, const Limits &limits, const Track *track, int64_t now) {
     Judge judge{slot, flow, limits, track, now, Verdict{}};
     judge.verdict.retained = slot.lost ? 0 : retained_bytes(slot);
     judge.verdict.unconfirmed = slot.lost ? 0 : unconfirmed_bytes(slot);
@@ -208,38 +219,30 @@ Judge look(const Observation &slot, const Flow &flow, const Limits &limits, cons
     judge.find_cap();
     judge.find_times();
     judge.find_cause();
-    return judge;
-}
-
-}  // namespace
-
-Verdict judge(const Observation &slot, const Flow &flow, const Limits &limits, const Track *track, int64_t now) {
-    Judge judge = look(slot, flow, limits, track, now);
     const Level level = judge.level_at(0, 1);
+    const bool raised = track != nullptr && track->level != Level::kOk;
+    const Level relaxed = raised ? judge.level_at(kHysteresisPercent, kHysteresisTime) : level;
     judge.verdict.level = level;
+    judge.verdict.relaxed = relaxed;
     // Lower than it was: only well below the threshold, and only when that has lasted. A slot that was lost and is not
     // any more is another slot.
     if (track != nullptr && level < track->level && track->level != Level::kLost) {
-        const Level relaxed = judge.level_at(kHysteresisPercent, kHysteresisTime);
         const bool calm = relaxed < track->level && track->calmer_at != 0 && now - track->calmer_at >= limits.grace;
         judge.verdict.level = calm ? relaxed : track->level;
     }
     return judge.verdict;
 }
 
-bool settle(Track &track, const Verdict &verdict, const Observation &slot, const Flow &flow, const Limits &limits,
-            int64_t now) {
+bool settle(Track &track, const Verdict &verdict, int64_t now) {
     const bool changed = verdict.level != track.level;
     if (changed) {
         track.calmer_at = 0;
         track.level = verdict.level;
-    } else if (verdict.level == Level::kOk || verdict.level == Level::kLost ||
-               look(slot, flow, limits, &track, now).level_at(kHysteresisPercent, kHysteresisTime) >= track.level) {
+    } else if (verdict.level == Level::kOk || verdict.level == Level::kLost || verdict.relaxed >= track.level) {
         track.calmer_at = 0;
     } else if (track.calmer_at == 0) {
         track.calmer_at = now;
     }
-    track.cause = verdict.cause;
     return changed;
 }
 

@@ -26,6 +26,7 @@ struct Flow {
 
 struct Verdict {
     Level level;
+    Level relaxed;  // by thresholds that are a little lower: if that is below the slot's level, this may fall
     Cause cause;
     Cause also;  // a second cause at the same time, or kNone
     CapSource cap_source;
@@ -40,12 +41,14 @@ struct Verdict {
     bool at_own_cap;       // a policy's action is due
 };
 
+// Whether a transaction is to blame, so that whose it is must be said.
+bool blames_transaction(const Verdict &verdict);
+
 // `track` is what the guard remembers, with this observation already in it, or nullptr if no guard runs: then what
 // takes time to know is taken for granted.
 Verdict judge(const Observation &slot, const Flow &flow, const Limits &limits, const Track *track, int64_t now);
 
 // Takes a verdict into what is remembered. True if the level changed.
-bool settle(Track &track, const Verdict &verdict, const Observation &slot, const Flow &flow, const Limits &limits,
-            int64_t now);
+bool settle(Track &track, const Verdict &verdict, int64_t now);
 
 }  // namespace cdc::guard

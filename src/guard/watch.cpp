@@ -87,7 +87,7 @@ bool add_slot(const ServerSlot &slot, const Surroundings &around, const Limits &
     change.previous = entry.track.level;
     change.flow = flow_of(slot.index);
     change.verdict = judge(slot.seen, change.flow, limits, &entry.track, around.at);
-    const bool changed = settle(entry.track, change.verdict, slot.seen, change.flow, limits, around.at);
+    const bool changed = settle(entry.track, change.verdict, around.at);
     sample.headroom = change.verdict.headroom;
     sample.percent = static_cast<int8>(change.verdict.percent);
     sample.level = change.verdict.level;
@@ -101,20 +101,18 @@ bool add_slot(const ServerSlot &slot, const Surroundings &around, const Limits &
 void say_action(const ServerSlot &slot, const Verdict &verdict, TimestampTz at, const char *what) {
     char retained[kQuantityRoom];
     char cap[kQuantityRoom];
-    char message[256];
     char detail[384];
-    snprintf(message, sizeof message, "%s", what);
     snprintf(detail, sizeof detail,
              "Replication slot \"%s\" retains %s of WAL, and its policy in cdc_plugin.guard_policies has a cap of %s. "
              "Cause: %s.",
              NameStr(slot.name), format_bytes(retained, verdict.retained), format_bytes(cap, slot.seen.own_cap),
              word(verdict.cause));
-    alert_action(slot, verdict, at, message, detail);
+    alert_action(slot, verdict, at, what, detail);
 }
 
 // At a slot's own cap: what its policy says, once, and again when that changed nothing for the grace period.
 void act(const ServerSlot &slot, const Verdict &verdict, const Surroundings &around) {
-    const Policy *const policy = policy_of(settings.policies, NameStr(slot.name));
+    const Policy *const policy = slot.policy;
     if (policy == nullptr || policy->at_cap == Action::kWarn) {
         return;  // the change of level said it
     }

@@ -15,17 +15,6 @@ constexpr const char *kCauseWords[kCauses] = {
 constexpr const char *kSourceWords[] = {"none", "max_slot_wal_keep_size", "policy", "disk"};
 constexpr const char *kActionWords[] = {"warn", "terminate", "drop"};
 
-template <typename Word, int kCount>
-bool find(const char *text, const char *const (&words)[kCount], Word &found) {
-    for (int i = 0; i < kCount; ++i) {
-        if (strcmp(text, words[i]) == 0) {
-            found = static_cast<Word>(i);
-            return true;
-        }
-    }
-    return false;
-}
-
 }  // namespace
 
 const char *word(Level level) {
@@ -45,11 +34,13 @@ const char *word(Action action) {
 }
 
 bool parse_word(const char *text, Level &level) {
-    return find(text, kLevelWords, level);
-}
-
-bool parse_word(const char *text, Cause &cause) {
-    return find(text, kCauseWords, cause);
+    for (int i = 0; i < kLevels; ++i) {
+        if (strcmp(text, kLevelWords[i]) == 0) {
+            level = static_cast<Level>(i);
+            return true;
+        }
+    }
+    return false;
 }
 
 }  // namespace cdc::guard

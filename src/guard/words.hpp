@@ -32,8 +32,7 @@ const char *word(Cause cause);
 const char *word(CapSource source);
 const char *word(Action action);
 
-// False if there is no such word.
+// False if there is no such level.
 bool parse_word(const char *text, Level &level);
-bool parse_word(const char *text, Cause &cause);
 
 }  // namespace cdc::guard

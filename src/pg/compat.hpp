@@ -126,10 +126,6 @@ inline uint64 mb_to_segments(int mb) {
     return mb < 0 ? 0 : static_cast<uint64>(mb) / (static_cast<uint64>(wal_segment_size) / (1024 * 1024));
 }
 
-inline int wal_keep_mb() {
-    return wal_keep_size_mb;
-}
-
 // The process that has acquired a slot, or 0. The caller holds the slot's spinlock.
 inline pid_t slot_pid(const ReplicationSlot *slot) {
 #if PG_VERSION_NUM >= 190000

@@ -28,7 +28,7 @@ Limits limits() {
 Observation healthy() {
     Observation slot;
     slot.wal_lsn = 10000 * kMegabyte;
-    slot.restart_lsn = slot.confirmed_lsn = slot.sent_lsn = slot.flush_lsn = slot.wal_lsn;
+    slot.restart_lsn = slot.confirmed_lsn = slot.sent_lsn = slot.wal_lsn;
     slot.logical = slot.active = slot.walsender = true;
     slot.has_server_cap = true;
     slot.server_cap = 100 * kMegabyte;
@@ -42,7 +42,6 @@ Observation lagging(int64_t retained, int64_t unconfirmed) {
     Observation slot = healthy();
     slot.restart_lsn -= static_cast<uint64_t>(retained * kMegabyte);
     slot.confirmed_lsn -= static_cast<uint64_t>(unconfirmed * kMegabyte);
-    slot.flush_lsn = slot.confirmed_lsn;
     slot.server_headroom -= retained * kMegabyte;
     return slot;
 }
@@ -74,7 +73,7 @@ struct Watched {
     Level sample(const Observation &slot, int64_t later = kSecond, const Flow &flow = no_flow()) {
         now += later;
         remember(track, slot, now, false);
-        settle(track, judge(slot, flow), slot, flow, limits(), now);
+        settle(track, judge(slot, flow), now);
         return track.level;
     }
 };
