@@ -52,15 +52,18 @@ void judge_now(ServerSlot &slot, const Surroundings &around, bool watching, Repo
     report.echo = -1;
     report.inactive_since = slot.server_inactive_since;
     Track track;
-    bool known = false;
     if (watching) {
+        bool known = false;
         LWLockAcquire(shared->lock, LW_SHARED);
         const SlotEntry &entry = entries[slot.index];
-        report.flow = flow_of(slot.index);
+        report.flow.wal = shared->wal;
+        report.flow.peak_bytes = shared->peak_bytes;
         find_times(slot.seen);
+        // Not if the place is another slot's by now.
         if (entry.used && strcmp(NameStr(entry.name), NameStr(slot.name)) == 0) {
             known = true;
             track = entry.track;
+            report.flow = flow_of(slot.index);
             report.sampled_at = ticks[(shared->ticks - 1) % shared->history].wall_at;
             report.heartbeat_at = entry.heartbeat_lsn == 0 ? 0 : entry.heartbeat_at;
             report.echo = entry.echo;
@@ -69,11 +72,7 @@ void judge_now(ServerSlot &slot, const Surroundings &around, bool watching, Repo
             }
         }
         LWLockRelease(shared->lock);
-        if (known) {
-            remember(track, slot.seen, around.at, false);
-        } else {
-            remember(track, slot.seen, around.at, true);
-        }
+        remember(track, slot.seen, around.at, !known);
     }
     report.verdict = judge(slot.seen, report.flow, limits, watching ? &track : nullptr, around.at);
 }
@@ -170,7 +169,12 @@ void list_history(FunctionCallInfo fcinfo) {
     const auto history = static_cast<Size>(shared->history);
     auto *const copied_ticks = static_cast<Tick *>(palloc(sizeof(Tick) * history));
     auto *const copied = static_cast<SlotSample *>(palloc(sizeof(SlotSample) * history));
+    // Millions of rows are possible: their texts must go, and a cancel be heeded, on the way.
+    const MemoryContext context =
+        AllocSetContextCreate(CurrentMemoryContext, "cdc_plugin history", ALLOCSET_DEFAULT_SIZES);
+    const MemoryContext caller = MemoryContextSwitchTo(context);
     for (int slot = 0; slot < max_replication_slots; ++slot) {
+        CHECK_FOR_INTERRUPTS();
         LWLockAcquire(shared->lock, LW_SHARED);
         const bool used = entries[slot].used;
         const NameData name = entries[slot].name;
@@ -199,7 +203,10 @@ void list_history(FunctionCallInfo fcinfo) {
             row.add_text(word(sample.cause));
             row.put(result);
         }
+        MemoryContextReset(context);
     }
+    MemoryContextSwitchTo(caller);
+    MemoryContextDelete(context);
 }
 
 void list_alerts(FunctionCallInfo fcinfo) {

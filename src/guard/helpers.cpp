@@ -82,7 +82,10 @@ bool is_free(Kind kind) {
         }
         pfree(helper.handle);
         helper.handle = nullptr;
-        if (kind == Kind::kNotify && shared->notified < helper.goal) {
+        LWLockAcquire(shared->lock, LW_SHARED);
+        const uint64 notified = shared->notified;
+        LWLockRelease(shared->lock);
+        if (kind == Kind::kNotify && notified < helper.goal) {
             helper.wait_until = steady_now() + kRetry;  // it failed, and said why in the log
         }
     }

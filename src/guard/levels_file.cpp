@@ -9,31 +9,39 @@ constexpr char kPath[] = PGSTAT_STAT_PERMANENT_DIRECTORY "/cdc_plugin.guard";
 constexpr char kTemporary[] = PGSTAT_STAT_PERMANENT_DIRECTORY "/cdc_plugin.guard.tmp";
 constexpr char kHeader[] = "cdc_plugin guard 1\n";
 
-struct Loaded {
+struct Line {
     char slot[NAMEDATALEN];
     Level level;
 };
 
-Loaded *loaded;
+Line *loaded;
 int loaded_count;
 
 }  // namespace
 
 void save_levels() {
+    // A copy, so that nobody waits for the disk with the lock held.
+    auto *const lines = static_cast<Line *>(palloc(sizeof(Line) * static_cast<Size>(Max(max_replication_slots, 1))));
+    int count = 0;
+    LWLockAcquire(shared->lock, LW_SHARED);
+    for (int i = 0; i < max_replication_slots; ++i) {
+        const SlotEntry &entry = entries[i];
+        if (entry.used && entry.track.level != Level::kOk) {
+            strlcpy(lines[count].slot, NameStr(entry.name), NAMEDATALEN);
+            lines[count++].level = entry.track.level;
+        }
+    }
+    LWLockRelease(shared->lock);
+
     FILE *const file = AllocateFile(kTemporary, PG_BINARY_W);
     if (file == nullptr) {
         ereport(DEBUG1, errcode_for_file_access(), errmsg_internal("could not write file \"%s\": %m", kTemporary));
         return;
     }
     bool ok = fputs(kHeader, file) >= 0;
-    LWLockAcquire(shared->lock, LW_SHARED);
-    for (int i = 0; i < max_replication_slots; ++i) {
-        const SlotEntry &entry = entries[i];
-        if (entry.used && entry.track.level != Level::kOk) {
-            ok = fprintf(file, "%s %s\n", NameStr(entry.name), word(entry.track.level)) > 0 && ok;
-        }
+    for (int i = 0; i < count; ++i) {
+        ok = fprintf(file, "%s %s\n", lines[i].slot, word(lines[i].level)) > 0 && ok;
     }
-    LWLockRelease(shared->lock);
     ok = FreeFile(file) == 0 && ok;
     if (!ok || rename(kTemporary, kPath) != 0) {
         ereport(DEBUG1, errcode_for_file_access(), errmsg_internal("could not write file \"%s\": %m", kPath));
@@ -49,8 +57,8 @@ void load_levels() {
     }
     char line[NAMEDATALEN + 32];
     if (fgets(line, sizeof line, file) != nullptr && strcmp(line, kHeader) == 0) {
-        loaded = static_cast<Loaded *>(MemoryContextAllocZero(
-            TopMemoryContext, sizeof(Loaded) * static_cast<Size>(Max(max_replication_slots, 1))));
+        loaded = static_cast<Line *>(
+            MemoryContextAllocZero(TopMemoryContext, sizeof(Line) * static_cast<Size>(Max(max_replication_slots, 1))));
         while (loaded_count < max_replication_slots && fgets(line, sizeof line, file) != nullptr) {
             char *const space = strchr(line, ' ');
             char *const end = strchr(line, '\n');

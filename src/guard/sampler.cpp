@@ -51,12 +51,14 @@ int compare_xids(const void *left, const void *right) {
 }
 
 void read_transactions(Transactions &running) {
-    const RunningTransactions data = GetRunningTransactionData();  // comes back with two locks held
+    // Comes back with two locks held. What it returns is this process's own, so release them before anything can fail:
+    // the guard's worker is in no transaction, whose abort would release them before the worker's exit wants them.
+    const RunningTransactions data = GetRunningTransactionData();
+    LWLockRelease(ProcArrayLock);
+    LWLockRelease(XidGenLock);
     running.count = data->xcnt;
     running.xids = static_cast<TransactionId *>(palloc(sizeof(TransactionId) * static_cast<Size>(Max(data->xcnt, 1))));
     memcpy(running.xids, data->xids, sizeof(TransactionId) * static_cast<Size>(data->xcnt));
-    LWLockRelease(ProcArrayLock);
-    LWLockRelease(XidGenLock);
     qsort(running.xids, static_cast<Size>(running.count), sizeof(TransactionId), compare_xids);
 }
 
