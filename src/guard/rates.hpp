@@ -9,7 +9,6 @@ struct Tick {
     int64_t at;       // clock that never jumps, microseconds
     int64_t wall_at;  // TimestampTz
     uint64_t wal_lsn;
-    int64_t disk_free;  // -1 unknown
     int64_t step;       // WAL since the tick before; 0 if the guard was off in between
     uint32_t next_xid;  // the transaction id that is given next; 0 unknown
 };

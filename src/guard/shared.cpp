@@ -101,34 +101,45 @@ uint64 first_kept(uint64 first) {
     return Max(first, oldest);
 }
 
-uint32 next_xid_at(XLogRecPtr lsn) {
-    for (uint64 tick = shared->ticks; tick > first_kept(0); --tick) {
-        const Tick &at = ticks[(tick - 1) % shared->history];
-        if (at.wal_lsn <= lsn) {
-            return at.next_xid;
-        }
+// The newest kept tick at which WAL ended there or before; nullptr if there is none. Asked for each slot at each
+// sample, so with one division for all, and at the near end first.
+static const Tick *newest_until(uint64 lsn) {
+    const uint64 oldest = first_kept(0);
+    const uint64 start = oldest % shared->history;
+    const auto kept = [=](uint64 number) -> const Tick * {
+        const uint64 place = start + number;
+        return &ticks[place < shared->history ? place : place - shared->history];
+    };
+    uint64 low = 0;
+    uint64 high = shared->ticks - oldest;
+    if (high > 0 && kept(high - 1)->wal_lsn <= lsn) {
+        return kept(high - 1);
     }
-    return 0;
-}
-
-// Of the newest sample at which WAL ended there, or no more than a negligible amount behind it; 0 if none is kept.
-static int64 last_at(uint64 lsn) {
-    uint64 low = first_kept(0);
-    uint64 high = shared->ticks;
     while (low < high) {
         const uint64 middle = low + (high - low) / 2;
-        if (ticks[middle % shared->history].wal_lsn <= lsn + kNegligibleBytes) {
+        if (kept(middle)->wal_lsn <= lsn) {
             low = middle + 1;
         } else {
             high = middle;
         }
     }
-    return low == first_kept(0) ? 0 : ticks[(low - 1) % shared->history].at;
+    return low == 0 ? nullptr : kept(low - 1);
+}
+
+uint32 next_xid_at(XLogRecPtr lsn) {
+    const Tick *const tick = newest_until(lsn);
+    return tick == nullptr ? 0 : tick->next_xid;
+}
+
+// When WAL last ended no more than a negligible amount behind an LSN; 0 if that is not kept.
+static int64 last_at(uint64 lsn) {
+    const Tick *const tick = newest_until(lsn + kNegligibleBytes);
+    return tick == nullptr ? 0 : tick->at;
 }
 
 void find_times(Observation &slot) {
     slot.at_restart = last_at(slot.restart_lsn);
-    slot.at_confirmed = last_at(slot.confirmed_lsn == 0 ? slot.restart_lsn : slot.confirmed_lsn);
+    slot.at_confirmed = slot.confirmed_lsn == 0 ? slot.at_restart : last_at(slot.confirmed_lsn);
 }
 
 Flow flow_of(int slot) {

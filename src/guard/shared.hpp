@@ -45,6 +45,7 @@ struct SlotSample {
     Level level;
     Cause cause;
 };
+static_assert(sizeof(SlotSample) == 32, "docs/settings.md says how much memory the history takes");
 
 struct SlotEntry {
     bool used;
@@ -78,10 +79,10 @@ struct Shared {
 extern Shared *shared;       // nullptr if the library is not preloaded
 extern Tick *ticks;          // [history]
 extern SlotEntry *entries;   // [max_replication_slots], as ReplicationSlotCtl
-extern SlotSample *samples;  // [max_replication_slots][history]
+extern SlotSample *samples;  // [history][max_replication_slots]: a sample writes them in a row
 
 inline SlotSample &sample_at(int slot, uint64 tick) {
-    return samples[static_cast<uint64>(slot) * shared->history + tick % shared->history];
+    return samples[tick % shared->history * static_cast<uint64>(max_replication_slots) + static_cast<uint64>(slot)];
 }
 
 inline Alert &alert_at(uint64 number) {

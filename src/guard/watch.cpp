@@ -38,12 +38,17 @@ void add_tick(const Surroundings &around) {
             step = static_cast<int64>(around.wal_lsn - before.wal_lsn);
         }
     }
-    ticks[tick % shared->history] =
-        Tick{around.at, around.wall_at, around.wal_lsn, around.disk_free, step, around.next_xid};
+    Tick &place = ticks[tick % shared->history];
+    const bool peak_ends = place.step > 0 && place.step == shared->peak_bytes;
+    place = Tick{around.at, around.wall_at, around.wal_lsn, step, around.next_xid};
     shared->wal = wal_rate(ticks, shared->history, first_kept(tick >= kRateTicks ? tick - kRateTicks : 0), tick);
-    shared->peak_bytes = 0;
-    for (uint64 i = first_kept(0); i <= tick; ++i) {
-        shared->peak_bytes = Max(shared->peak_bytes, ticks[i % shared->history].step);
+    shared->peak_bytes = Max(shared->peak_bytes, step);
+    if (peak_ends) {
+        // The ring is full, or nothing would be overwritten.
+        shared->peak_bytes = 0;
+        for (uint64 i = 0; i < shared->history; ++i) {
+            shared->peak_bytes = Max(shared->peak_bytes, ticks[i].step);
+        }
     }
 }
 

@@ -16,7 +16,7 @@ struct Ring {
 
     Ring(size_t size, const std::vector<uint64_t> &lsns) : ticks(size), last(lsns.size() - 1) {
         for (size_t i = 0; i < lsns.size(); ++i) {
-            ticks[i % size] = Tick{static_cast<int64_t>(i + 1) * 1000000, 0, lsns[i], -1, 0, 0};
+            ticks[i % size] = Tick{static_cast<int64_t>(i + 1) * 1000000, 0, lsns[i], 0, 0};
         }
     }
 
