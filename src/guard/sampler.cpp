@@ -310,4 +310,12 @@ int read_slots(const Surroundings &around, ServerSlot *out) {
     return count;
 }
 
+bool is_still_read(const ServerSlot &slot) {
+    ReplicationSlot *const source = &ReplicationSlotCtl->replication_slots[slot.index];
+    SpinLockAcquire(&source->mutex);
+    const bool read = source->in_use && pg::slot_pid(source) == slot.active_pid;
+    SpinLockRelease(&source->mutex);
+    return read;
+}
+
 }  // namespace cdc::guard

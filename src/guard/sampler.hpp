@@ -37,4 +37,7 @@ Surroundings look_around();
 // CurrentMemoryContext.
 int read_slots(const Surroundings &around, ServerSlot *out);
 
+// Whether the process that read a slot when it was sampled does so at this moment.
+bool is_still_read(const ServerSlot &slot);
+
 }  // namespace cdc::guard

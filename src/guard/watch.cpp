@@ -135,6 +135,10 @@ void act(const ServerSlot &slot, const Verdict &verdict, const Surroundings &aro
             (!first && is_recent(track.confirmed_moved_at))) {
             return;
         }
+        // Alerts were written since the sample: whoever has left the slot meanwhile may be doing something else.
+        if (!is_still_read(slot)) {
+            return;
+        }
         track.acted_at = around.at;
         const bool sent = kill(slot.active_pid, SIGTERM) == 0;
         snprintf(what, sizeof what,
