@@ -81,8 +81,16 @@ $node->safe_psql('postgres', q{
     INSERT INTO wanted VALUES (2);
 });
 my $end = current_lsn($node);
-set_timeout(500);
-$node->safe_psql('postgres', "SELECT pg_copy_logical_replication_slot('late', '$_')") for qw(silent talkative);
+$node->safe_psql('postgres', "SELECT pg_copy_logical_replication_slot('late', '$_')") for qw(first silent talkative);
+
+# A sixth of the time that decoding takes on this machine: so it lasts for several timeouts, and a client that gets
+# little of the processor still has the time to answer.
+my $began = time();
+drain($node, 'first', options => \%filter, endpos => $end);
+my $decoding = time() - $began;
+my $timeout = $decoding / 6 > 0.5 ? int($decoding / 6 * 1000) : 500;
+note(sprintf('%.1f s to decode, wal_sender_timeout %d ms', $decoding, $timeout));
+set_timeout($timeout);
 
 # A client that sends its position each second, and one that speaks only when it is asked to: only the second shows
 # whether the server asks in the middle of the transaction.
@@ -93,7 +101,7 @@ for my $case ([ talkative => 1 ], [ silent => 0 ]) {
     my $file = drain($node, $slot, options => \%filter, endpos => $end, args => [ '-s', $interval ]);
     my $took = time() - $start;
     note(sprintf('%.1f s', $took));
-    cmp_ok($took, '>', 1, "$slot client: decoding took longer than twice wal_sender_timeout");
+    cmp_ok($took, '>', 2 * $timeout / 1000, "$slot client: decoding took longer than twice wal_sender_timeout");
     is(join(' ', map { $_->{after}{a} } grep { $_->{kind} eq 'insert' } changes($file)), '1 2',
         "$slot client: it was there until the end");
     unlike(slurp_file($node->logfile, $log), qr/replication timeout/, "$slot client: no timeout");
@@ -101,13 +109,16 @@ for my $case ([ talkative => 1 ], [ silent => 0 ]) {
 
 # --- a client that does not read --------------------------------------------------------------------------------------
 
-set_timeout(6000);
+set_timeout(60000);
 $node->safe_psql('postgres', q(SELECT pg_replication_slot_advance('slow', pg_current_wal_lsn())));
 my $slow = receive($node, 'slow');
 my $walsender = $slow->walsender;
 $slow->signal('STOP');
 write_much();
 write_much();
+$node->poll_query_until('postgres',
+    "SELECT wait_event = 'WalSenderWriteData' FROM pg_stat_activity WHERE pid = $walsender")
+  or die 'the walsender does not wait for its client';
 sleep(2);
 is($slow->walsender, $walsender, 'the walsender waits for a client that has stopped reading');
 $slow->signal('CONT');
@@ -118,7 +129,7 @@ my $summary = summary($slow->file);
 is($summary->{kinds}{insert}, 60000, 'with everything');
 
 # One that never reads again is given up; the slot is free for the next, who gets it all.
-set_timeout(1000);
+set_timeout(3000);
 my $dead = receive($node, 'slow');
 $dead->walsender;
 $dead->signal('STOP');
@@ -126,6 +137,7 @@ write_much();
 wait_for_slot($node, 'slow', 'NOT active');
 pass('a client that stays silent is given up');
 $dead->kill_hard;
+set_timeout(60000);
 is(summary(drain($node, 'slow'))->{kinds}{insert}, 30000, 'and the next client gets what it missed');
 
 done_testing();

@@ -3,13 +3,14 @@
 use strict;
 use warnings;
 
+use CdcGuard;
 use CdcTest;
 use JSON::PP;
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $grace = 4;    # seconds
+my $grace = 6;    # seconds
 # A limit for walsenders would end the frozen client's.
 my $node = cdc_node('causes', init => [ '--wal-segsize', '1' ], conf => <<"CONF");
 shared_preload_libraries = 'cdc_plugin'
@@ -27,8 +28,7 @@ $node->safe_psql($_, 'CREATE TABLE t (id int)') for qw(postgres other quiet);
 $node->safe_psql('noise', 'CREATE EXTENSION cdc_plugin');
 
 # All questions and all unrelated WAL come from a database that no slot belongs to.
-my $noise = $node->background_psql('noise', on_error_stop => 0);
-$noise->set_query_timer_restart;    # its time limit is for each query
+my $noise = session($node, 'noise');
 
 sub ask { return $noise->query_safe($_[0]) }
 
@@ -59,7 +59,7 @@ sub wait_for_state {
             }
             $state = slot_state($slot);
             return $fits->($state);
-        }, 60);
+        });
     };
     return $state if $found;
     diag(explain($state));
@@ -82,11 +82,12 @@ sub blames {
     return $state;
 }
 
-# The causes of all of the guard's samples of a slot since a time.
+# The causes of all of the guard's samples of a slot since a time, and maybe before another.
 sub sampled_causes {
-    my ($slot, $since) = @_;
+    my ($slot, $since, $until) = @_;
+    my $until_when = defined $until ? "AND sampled_at < $until" : '';
     return ask("SELECT coalesce(string_agg(DISTINCT cause, ' ' ORDER BY cause), 'no sample') FROM cdc.slot_history "
-            . "WHERE slot_name = '$slot' AND sampled_at > '$since'");
+            . "WHERE slot_name = '$slot' AND sampled_at > '$since' $until_when");
 }
 
 sub sampled_since {
@@ -119,7 +120,7 @@ sub stays {
 # A session with a transaction: BEGIN and what follows. Returns the session and its process id.
 sub open_transaction {
     my ($database, @statements) = @_;
-    my $session = $node->background_psql($database);
+    my $session = session($node, $database);
     my $pid = $session->query_safe('SELECT pg_backend_pid()');
     $session->query_safe($_) for 'BEGIN', @statements;
     return ($session, $pid);
@@ -128,7 +129,7 @@ sub open_transaction {
 sub end_transaction {
     my ($session) = @_;
     $session->query_safe('ROLLBACK');
-    $session->quit;
+    end_session($session);
     return;
 }
 
@@ -160,18 +161,20 @@ wait_for_state($_, sub { $_[0]{active} && blamed($_[0]) eq $nobody && defined $_
     stays('catalog_bloat', \@both, 'a transaction with an id that wrote nothing');
 
     # WAL comes all at once after a time without: until the next record of running transactions, restart_lsn is far
-    # behind, and has not moved for long.
+    # behind, and has not moved for long. From the end of the grace period on the transaction may be blamed for that.
     wait_until('restart_lsn has not moved for longer than the grace period', sub {
         my ($seconds) = ask("SELECT extract(epoch FROM max(sampled_at) - min(sampled_at)) "
             . "FROM cdc.slot_history WHERE slot_name = 'live' GROUP BY restart_lsn ORDER BY restart_lsn DESC LIMIT 1");
         return $seconds > $grace + 1;
     });
+    my $burst = now();
     write_noise(3);
     $consumers{$_}->wait_for_confirmation for @both;
-    my $burst = now();
-    wait_until('samples are taken', sub { sampled_since('live', $burst) > 2 });
+    my $confirmed = now();
+    wait_until('samples are taken', sub { sampled_since('live', $confirmed) > 2 });
+    my $until = "'$burst'::timestamptz + interval '$grace s' - interval '1 s'";
     for my $slot (@both) {
-        like(sampled_causes($slot, $since), qr/^catalog_bloat(?: none)?$/, "slot $slot: and never for WAL");
+        like(sampled_causes($slot, $since, $until), qr/^catalog_bloat(?: none)?$/, "slot $slot: and never for WAL");
     }
     end_transaction($session);
     blames($_, $nobody, 'after it') for @both;
@@ -253,7 +256,7 @@ for my $database (qw(postgres other)) {
     $node->safe_psql('postgres', "ALTER SYSTEM SET cdc_plugin.guard_policies = 'live: cap=4MB'");
     $node->reload;
     my $since = now();
-    write_noise(24);
+    between_samples($node, sub { write_noise(24) });
     my $state = blames('live', 'cap_too_small - - - -', 'more WAL in an interval than the cap');
     cmp_ok($state->{peak_bytes}, '>=', $state->{cap_bytes}, 'such a burst was seen');
     isnt($state->{level}, 'ok', 'that is worth an alert');
@@ -365,5 +368,5 @@ for my $database (qw(postgres other)) {
 }
 
 $_->kill_hard for values %consumers;
-$noise->quit;
+end_session($noise);
 done_testing();

@@ -3,6 +3,7 @@
 use strict;
 use warnings;
 
+use CdcGuard;
 use CdcTest;
 use Encode qw(decode);
 use JSON::PP;
@@ -20,10 +21,7 @@ CONF
 $node->safe_psql('postgres', "CREATE DATABASE $_") for qw(listening noise);
 $node->safe_psql('noise', 'CREATE EXTENSION cdc_plugin');
 $node->safe_psql('postgres', 'CREATE TABLE t (id int)');
-my $noise = $node->background_psql('noise', on_error_stop => 0);
-$noise->set_query_timer_restart;    # its time limit is for each query
-my ($listener, $elsewhere) = map { $node->background_psql($_, on_error_stop => 0) } qw(listening postgres);
-$_->set_query_timer_restart for $listener, $elsewhere;
+my ($noise, $listener, $elsewhere) = map { session($node, $_) } qw(noise listening postgres);
 $_->query_safe('LISTEN cdc_alerts') for $listener, $elsewhere;
 
 sub ask { return $noise->query_safe($_[0]) }
@@ -174,15 +172,15 @@ is_deeply(\%heard, { $second->{alert} => 1 }, 'with an empty name nobody is told
 
 # --- no workers -------------------------------------------------------------------------------------------------------
 
-# The one that there is is the guard's. It remembers the levels of before the restart.
+# The one that there is is the guard's. It remembers the levels of before the restart: those of its own samples, which
+# cdc.slots can be ahead of.
 settings(guard_policies => '');
-wait_until('no level is left', sub { ask("SELECT bool_and(level = 'ok') FROM cdc.slots") eq 't' });
-$_->quit for $listener, $elsewhere, $noise;
+wait_for_level($node, $_, 'ok') for qw(dead live);
+end_session($listener, $elsewhere, $noise);
 $consumer->kill_hard;
 $node->append_conf('postgresql.conf', "max_worker_processes = 1\nmax_logical_replication_workers = 0");
 $node->restart;
-$noise = $node->background_psql('noise', on_error_stop => 0);
-$noise->set_query_timer_restart;
+$noise = session($node, 'noise');
 wait_until('the guard is there', sub { ask('SELECT watching FROM cdc.guard_status()') eq 't' });
 $raised = 0;
 $alert = raise_alert();
@@ -193,5 +191,5 @@ like($log, qr/WARNING:  \Q$alert->{message}\E/, 'they are in the server log');
 my $complaints = () = $log =~ /gets no background worker for its helper "notify"/g;
 is($complaints, 1, 'which says once that there is none');
 
-$noise->quit;
+end_session($noise);
 done_testing();

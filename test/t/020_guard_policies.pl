@@ -10,7 +10,7 @@ use Test::More;
 my $node = cdc_node('policies', init => [ '--wal-segsize', '1' ], conf => <<'CONF');
 shared_preload_libraries = 'cdc_plugin'
 cdc_plugin.guard_interval = 100ms
-cdc_plugin.guard_grace = 6s
+cdc_plugin.guard_grace = 10s
 cdc_plugin.guard_time_left = ''
 cdc_plugin.guard_inactive_time = 0
 autovacuum = off
@@ -95,7 +95,7 @@ set_policies('frozen: cap=4MB at_cap=terminate; nobody: cap=4MB at_cap=terminate
 create_slot($node, $_) for qw(frozen nobody);
 
 # Holds restart_lsn where it is, so that the slot stays over its cap whatever the consumer confirms.
-my $holder = $node->background_psql('postgres');
+my $holder = session($node);
 $holder->query_safe(q(BEGIN; SELECT pg_logical_emit_message(true, 'fill', 'begun')));
 
 my $consumer = receive($node, 'frozen');
@@ -124,12 +124,12 @@ sub actions { return scalar(() = alerts('frozen', 'message', 'action') =~ /^term
 my $actions = actions();
 
 # It comes back when the grace period is over, and needs a second before it confirms anything.
-wait_samples(70);
+wait_samples(110);
 is(actions(), $actions, 'terminate: nothing to do while nobody reads the slot');
 $consumer = receive($node, 'frozen');
 my $second = $consumer->walsender;
 $consumer->wait_for_confirmation;
-wait_samples(70);
+wait_samples(110);
 ok($consumer->running, 'terminate: a consumer that has come back and catches up is left alone');
 is(actions(), $actions, 'terminate: and nothing is said of it');
 is(slot('frozen', 'retained_bytes >= cap_bytes, active_pid'), "t $second", 'although the slot is over its cap still');
@@ -140,7 +140,7 @@ like(wait_for_action('frozen', qr/process $second,/), qr/^terminated process $fi
     'terminate: one that made progress and then stands still is terminated, too');
 $consumer->signal('CONT');
 $consumer->wait_for_end;
-$holder->quit;
+end_session($holder);
 is(slot('nobody', 'retained_bytes >= cap_bytes, active'), 't f', 'terminate: a slot without a consumer over its cap');
 is(alerts('nobody', 'message', 'action'), '', 'is left alone');
 
@@ -148,7 +148,7 @@ is(alerts('nobody', 'message', 'action'), '', 'is left alone');
 
 create_slot($node, $_) for qw(drop_gone drop_small drop_read drop_later);
 sql(q(SELECT pg_create_physical_replication_slot('drop_physical', true)));
-my $owner = $node->background_psql('postgres');
+my $owner = session($node);
 $owner->query_safe(q(SELECT pg_create_logical_replication_slot('drop_temporary', 'cdc_plugin', true)));
 $consumer = receive($node, 'drop_read');
 $consumer->walsender;
@@ -197,7 +197,7 @@ wait_for_action("many_$_", qr/^dropped/) for 1 .. 5;
 wait_for_action('drop_later', qr/^dropped/);
 pass('drop: as soon as a reload brings the policy, and without grace from one slot to the next');
 
-$owner->quit;
+end_session($owner);
 is(sql(q(SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots)),
     'bystander drop_physical drop_small forgotten frozen levels nobody', 'all others are there');
 is(sql(q(SELECT count(*) FROM cdc.alerts WHERE kind = 'action' AND slot_name IN ('bystander', 'forgotten', 'levels'))),

@@ -4,6 +4,7 @@
 use strict;
 use warnings;
 
+use CdcGuard;
 use CdcTest;
 use POSIX ();
 use PostgreSQL::Test::Utils;
@@ -59,7 +60,7 @@ sub start_loop {
     if ($pid == 0) {
         open(STDOUT, '>', '/dev/null');
         open(STDERR, '>', '/dev/null');
-        my $deadline = time() + 120;
+        my $deadline = time() + 600;
         while (-e $run && time() < $deadline) {
             system('psql', '-X', '-q', '-d', $node->connstr($database), '-c', $_) for @$script;
         }
@@ -111,12 +112,12 @@ my @pids = start_loops(
         q(SELECT count(*) FROM cdc.slots), q(SELECT count(*) FROM cdc.slot_history),
         q(SELECT pg_drop_replication_slot('loop')) ] ]);
 
-sub alert_count { return sql('postgres', 'SELECT coalesce(max(alert), 0) FROM cdc.alerts' . ($_[0] // '')) }
+sub last_alert { return sql('postgres', 'SELECT coalesce(max(alert), 0) FROM cdc.alerts' . ($_[0] // '')) }
 sub heartbeat_at { return sql('postgres', q(SELECT max(heartbeat_at) FROM cdc.slots WHERE database = 'busy')) }
 
-wait_until('alerts are sent', sub { alert_count(' WHERE notified') > 5 });
+wait_until('alerts are sent', sub { last_alert(' WHERE notified') > 5 });
 wait_until('heartbeats are sent', sub { heartbeat_at() ne '' });
-my ($alerts, $heartbeat) = (alert_count(), heartbeat_at());
+my ($alerts, $heartbeat) = (last_alert(), heartbeat_at());
 ddl('CREATE DATABASE from the database that alerts are sent to', 'CREATE DATABASE copy TEMPLATE alerts');
 ddl('CREATE DATABASE from a database with slots', 'CREATE DATABASE copy_busy TEMPLATE busy');
 for my $round (1 .. 4) {
@@ -125,7 +126,7 @@ for my $round (1 .. 4) {
     ddl("round $round: ALTER DATABASE RENAME of a database with slots",
         'ALTER DATABASE busy RENAME TO other', 'ALTER DATABASE other RENAME TO busy');
 }
-cmp_ok(alert_count(), '>', $alerts, 'there were alerts meanwhile');
+cmp_ok(last_alert(), '>', $alerts, 'there were alerts meanwhile');
 isnt(heartbeat_at(), $heartbeat, 'and heartbeats');
 ddl('DROP EXTENSION and CREATE EXTENSION', 'DROP EXTENSION cdc_plugin', 'CREATE EXTENSION cdc_plugin');
 ddl('DROP DATABASE of copies', 'DROP DATABASE copy', 'DROP DATABASE copy_busy');
@@ -230,7 +231,8 @@ is(sql('postgres', q{
         IS NOT DISTINCT FROM (r.restart_lsn, r.confirmed_flush_lsn, r.active, r.wal_status, r.database)}), 101,
     'as the server has them');
 
-# An index of the server's array that another slot gets.
+# An index of the server's array that another slot gets. Few samples, so that there is room for all of them.
+set_conf($node, 'cdc_plugin.guard_interval' => '500ms');
 sql('postgres', q(SELECT pg_drop_replication_slot('many_50')));
 my $dropped = sql('postgres', 'SELECT clock_timestamp()');
 create_slot($node, 'another');
@@ -245,8 +247,7 @@ is(sql('postgres', qq(SELECT inactive_since >= '$dropped' FROM cdc.slots WHERE s
     'nobody reads it since it was made');
 
 # As fast as the guard can, while slots come and go.
-$node->append_conf('postgresql.conf', 'cdc_plugin.guard_interval = 1ms');
-$node->reload;
+set_conf($node, 'cdc_plugin.guard_interval' => '1ms');
 my $script = scratch_file('slots.sql');
 append_to_file($script, <<'SQL');
 SELECT pg_create_logical_replication_slot('come_' || :client_id, 'cdc_plugin');
@@ -257,7 +258,7 @@ SELECT pg_drop_replication_slot('come_' || :client_id);
 SQL
 my ($out, $err) = ('', '');
 ok(IPC::Run::run([ 'pgbench', '-n', '-c', 3, '-t', 10, '-f', $script, $node->connstr('postgres') ],
-        '>', \$out, '2>', \$err, IPC::Run::timeout(120)), 'slots come and go while cdc.slots is read') or diag($err);
+        '>', \$out, '2>', \$err, IPC::Run::timeout(600)), 'slots come and go while cdc.slots is read') or diag($err);
 wait_samples(100);
 is(status('watching'), 't', 'guard_interval = 1ms: the guard watches a hundred slots');
 ddl('guard_interval = 1ms: CREATE DATABASE and DROP DATABASE', 'CREATE DATABASE copy', 'DROP DATABASE copy');

@@ -38,12 +38,12 @@ sub write_wal {
 # What a session hears on channel cdc_alerts while CODE runs and until it has heard something.
 sub listen_while {
     my ($node, $code) = @_;
-    my $session = $node->background_psql('postgres');
+    my $session = session($node);
     $session->query_safe('LISTEN cdc_alerts');
     $code->();
     my $heard = '';
     wait_until('a notification comes', sub { $heard .= $session->query('SELECT 1'); $heard =~ /notification/ });
-    $session->quit;
+    end_session($session);
     return $heard;
 }
 

@@ -4,6 +4,7 @@ use strict;
 use warnings;
 use utf8;
 
+use CdcGuard;
 use CdcTest;
 use Encode qw(encode);
 use JSON::PP;
@@ -162,9 +163,12 @@ is(sql('SELECT count(*) FROM target WHERE id BETWEEN 20 AND 39 OR id IN (2, 41, 
     'lost: without the rows that were deleted in the gap, or later');
 wait_until('the slot is well', sub { slot('orders', 'level') eq 'ok' });
 is(slot('orders', 'wal_status'), 'reserved', 'lost: the new slot is well');
+# (Soon it would be one that nobody reads.)
+set_conf($node, 'cdc_plugin.guard_grace' => '5min');
 paste_all('standby');
 is(slot('standby', 'level, cause'), 'ok none', 'lost: a physical slot is made again');
 sql("SELECT pg_drop_replication_slot('$_')") for qw(orders standby);
+set_conf($node, 'cdc_plugin.guard_grace' => '1s');
 
 # --- a long transaction, in a database whose name is a trial ----------------------------------------------------------
 
@@ -175,7 +179,7 @@ $consumer->walsender;
 
 # A session with a transaction that has written.
 sub open_transaction {
-    my $session = $node->background_psql(encode('UTF-8', $odd), on_error_stop => 0);
+    my $session = session($node, encode('UTF-8', $odd));
     $session->query_safe(q(BEGIN; SELECT pg_logical_emit_message(true, 'fill', 'begun')));
     return $session;
 }
@@ -209,7 +213,7 @@ like(sql(q(SELECT finding FROM cdc.diagnose('held') WHERE check_name = 'transact
     qr/^process $culprit in database \Q$quoted\E holds/, 'long_transaction: the diagnosis');
 paste_all('held');
 wait_until_free('long_transaction');
-eval { $session->quit };
+eval { end_session($session) };
 
 # --- prepared transactions, with gids that need quotes ----------------------------------------------------------------
 
@@ -235,7 +239,7 @@ is(slot('held', 'cause, culprit_xid'), 'none', 'none: no culprit');
 paste_all('held');
 is(scalar(() = runbook('held')), 2, 'none: nothing to recover');
 
-$session = $node->background_psql(encode('UTF-8', $odd), on_error_stop => 0);
+$session = session($node, encode('UTF-8', $odd));
 $session->query_safe('BEGIN; SELECT pg_current_xact_id()');
 sql('CHECKPOINT');
 $consumer->wait_for_confirmation;
@@ -243,7 +247,7 @@ wait_for_cause('held', 'catalog_bloat');
 paste_all('held');
 wait_for_cause('held', 'none');
 pass('catalog_bloat: the transaction is ended');
-eval { $session->quit };
+eval { end_session($session) };
 
 my $walsender = $consumer->walsender;
 $consumer->signal('STOP');
@@ -252,7 +256,10 @@ wait_for_cause('held', 'consumer_slow');
 paste_all('held');
 $consumer->signal('CONT');
 $consumer->wait_for_end;
-is(sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $walsender"), 0, 'consumer_slow: the connection is broken');
+wait_until('the walsender has ended', sub {
+    sql("SELECT count(*) FROM pg_stat_activity WHERE pid = $walsender") == 0;
+});
+pass('consumer_slow: the connection is broken');
 
 $consumer = receive($node, 'held');
 sql('CHECKPOINT');
@@ -271,8 +278,11 @@ is(join(', ', map { $_->[1] } @both),
 paste_all('held');
 is(sql(q(SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'held')), 0,
     'consumer_down: the slot is given up');
-is(sql('SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL'), 0, 'long_transaction: and ended');
-eval { $session->quit };
+wait_until('no transaction is open', sub {
+    sql('SELECT count(*) FROM pg_stat_activity WHERE backend_xid IS NOT NULL') == 0;
+});
+pass('long_transaction: and ended');
+eval { end_session($session) };
 
 # --- an idle database, without the extension in it --------------------------------------------------------------------
 
@@ -303,6 +313,7 @@ $node->reload;
 create_slot($node, 'small');
 $consumer = receive($node, 'small');
 $consumer->wait_for_confirmation;
+between_samples($node, sub { write_wal(3) });
 wait_for_cause('small', 'cap_too_small');
 paste_all('small');
 $consumer->stop;

@@ -10,7 +10,7 @@ use Exporter 'import';
 use PostgreSQL::Test::Utils;
 
 our @EXPORT = qw(
-  guard_node set_conf next_samples fill_wal
+  guard_node set_conf next_samples pause_guard between_samples fill_wal
   wait_in_server slot_row wait_for_level alerts alert_count log_count logged
 );
 
@@ -67,6 +67,33 @@ sub wait_in_server {
             END LOOP;
         END
         \$\$});
+    return;
+}
+
+# Turns the guard off, and waits until it takes no samples: it reads the setting a moment later than sessions do, and
+# never while it samples. Returns how many it has taken.
+sub pause_guard {
+    my ($node) = @_;
+    set_conf($node, 'cdc_plugin.guard_enabled' => 'off');
+    my $query = 'SELECT samples FROM cdc.guard_status()';
+    return wait_until('samples stop', sub {
+        my $samples = $node->safe_psql('postgres', $query);
+        sleep(2);
+        return $node->safe_psql('postgres', $query) == $samples ? $samples : 0;
+    });
+}
+
+# Runs CODE so that all the WAL that it writes comes within one sampling interval, however slow the machine is. What the
+# guard sees of WAL in an interval counts only if it took no longer than two, so the first one behind it is a long one.
+sub between_samples {
+    my ($node, $code) = @_;
+    my $interval = $node->safe_psql('postgres', 'SHOW cdc_plugin.guard_interval');
+    my $samples = pause_guard($node);
+    $code->();
+    set_conf($node, 'cdc_plugin.guard_interval' => '15s', 'cdc_plugin.guard_enabled' => 'on');
+    wait_in_server($node, "samples > $samples FROM cdc.guard_status()", 'no sample');
+    set_conf($node, 'cdc_plugin.guard_interval' => $interval);
+    next_samples($node);
     return;
 }
 

@@ -15,7 +15,7 @@ use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
   cdc_node has_setting crash start_behind_crash
-  create_slot current_lsn wait_until wait_for_slot
+  session end_session create_slot current_lsn wait_until wait_for_slot
   drain drain_fails receive receive_events_only read_part
   events changes summary replay rows journal
   scratch_file slurp_lines json_lines python
@@ -119,6 +119,25 @@ sub wait_for_slot {
     my ($node, $slot, $condition) = @_;
     $node->poll_query_until('postgres', "SELECT $condition FROM pg_replication_slots WHERE slot_name = '$slot'")
       or die "timed out waiting for slot $slot: $condition\n";
+    return;
+}
+
+# --- sessions ---------------------------------------------------------------------------------------------------------
+
+# A psql that stays. Its time limit is for each query, not for all of its life, and an error does not end it.
+sub session {
+    my ($node, $database) = @_;
+    my $session = $node->background_psql($database // 'postgres', on_error_stop => 0);
+    $session->set_query_timer_restart;
+    return $session;
+}
+
+# For the end, too, the time counts from here and not from the last query.
+sub end_session {
+    for my $session (@_) {
+        $session->{timeout}->start;
+        $session->quit;
+    }
     return;
 }
 
