@@ -53,11 +53,12 @@ sub watch {
     while (time() < $deadline) {
         my ($out, $err) = ('', '');
         my $status = $node->psql('postgres', qq{
-            SELECT extract(epoch FROM clock_timestamp()), $left, extract(epoch FROM $prediction), level, cap_source
+            SELECT extract(epoch FROM clock_timestamp()), $left, extract(epoch FROM $prediction), level, cap_source,
+                   (SELECT samples FROM cdc.guard_status())
             FROM cdc.slots WHERE slot_name = '$slot'}, stdout => \$out, stderr => \$err);
         last if $status != 0;
         my %look;
-        @look{qw(at left predicted level source)} = split(/\|/, $out, -1);
+        @look{qw(at left predicted level source samples)} = split(/\|/, $out, -1);
         push @looks, \%look;
         last if $enough->(\%look);
         sleep(0.05);
@@ -116,8 +117,8 @@ my %predicted;
 for my $burst (1 .. 4) {
     fill_wal($node, 4 * $megabyte);
     # As long as the burst is in the window, and until it has left it.
-    my $last = time() + 3.5;
-    for my $look (watch($node, 'burst', 'wal_bytes_per_s', 'time_to_cap', sub { time() > $last })) {
+    my $last = $node->safe_psql('postgres', 'SELECT samples FROM cdc.guard_status()') + 18;
+    for my $look (watch($node, 'burst', 'wal_bytes_per_s', 'time_to_cap', sub { $_[0]{samples} >= $last })) {
         ++$predicted{seen} if $look->{left} > $megabyte / 2;
         ++$predicted{said} if $look->{predicted} ne '';
     }

@@ -167,13 +167,17 @@ sub wait_for_new_worker {
 
 is(steady_level(), 'critical', 'a slot at its cap');
 is(steady_alerts(), $alerted, 'was not alerted of again, through all of that');
+# The history is short, and must have samples of before at the end of this.
+set_conf($node, 'cdc_plugin.guard_interval' => '500ms');
 my $samples = status('samples');
 my $worker = status('worker_pid');
 my $ended = sql('postgres', 'SELECT clock_timestamp()');
 sql('postgres', "SELECT pg_terminate_backend($worker)");
 wait_for_new_worker($worker);
+wait_samples(2);
 is(sql('postgres', "SELECT min(sampled_at) < '$ended' AND max(sampled_at) > '$ended' FROM cdc.slot_history"), 't',
     'pg_terminate_backend: the history goes on');
+set_conf($node, 'cdc_plugin.guard_interval' => '50ms');
 wait_samples(5);
 cmp_ok(status('samples'), '>', $samples, 'pg_terminate_backend: the worker comes back and goes on');
 is(steady_level() . steady_alerts(), "critical$alerted", 'pg_terminate_backend: it does not alert again');
