@@ -27,7 +27,8 @@ my %words = (
     eucjp => [ EUC_JP => '日本', '大きさ', '表示', "能登\x{ff0d}半島ソ表", 'ｶﾅ かな "漢字"' ],
     win1251 => [ WIN1251 => 'таблица', 'Размер', 'Привет', "Ёж \x{2116}\x{2014}\x{20ac}", '«кавычки» \' " \\' ],
     utf8 => [
-        UTF8 => 'ταβλό', '尺寸', '🙂', "a\x{301} \x{1f469}\x{200d}\x{1f4bb} \x{10fffd}", "\x{feff}\x{fffd}\x{2028}\x{7f}" ],
+        UTF8 => 'ταβλό', '尺寸', '🙂',
+        "a\x{301} \x{1f469}\x{200d}\x{1f4bb} \x{10fffd}", "\x{feff}\x{fffd}\x{2028}\x{7f}" ],
 );
 
 sub literal {
@@ -110,7 +111,8 @@ for my $database (sort keys %words) {
     }
     is(sql($database, qq{
             SELECT count(*)
-            FROM cdc.peek_changes('${database}_sql', NULL, NULL, 'exclude_tables', '$label.$table', 'messages', 'off')}),
+            FROM cdc.peek_changes('${database}_sql', NULL, NULL, 'exclude_tables', '$label.$table',
+                'messages', 'off')}),
         1, "$database: exclude_tables");
 
     # JSON: pure ASCII, so that it is right in every encoding, and yet the same characters.

@@ -28,8 +28,8 @@ sub check {
 $node->safe_psql('postgres', 'CHECKPOINT');
 create_slot($node, 'ladder');
 next_samples($node);
-is(slot_row($node, 'ladder', 'level, cause, active, cap_source, advice'), 'ok|none|f|max_slot_wal_keep_size|Nothing to do.',
-    'a new slot is well');
+is(slot_row($node, 'ladder', 'level, cause, active, cap_source, advice'),
+    'ok|none|f|max_slot_wal_keep_size|Nothing to do.', 'a new slot is well');
 is(join('', check()), '', 'cdc.check() has nothing to say');
 
 # --- up to the cap ----------------------------------------------------------------------------------------------------
@@ -68,7 +68,8 @@ for my $step (1 .. $cap + 2) {
     for (my $i = 0; $i < @percent; $i += 2) {
         ($expected, $count) = ($percent[ $i + 1 ], $count + 1) if $percent >= $percent[$i];
     }
-    push @wrong_level, "$step: $row" if $level ne $expected || $used != $percent || $cause ne 'consumer_down' && $step > 1;
+    push @wrong_level, "$step: $row"
+      if $level ne $expected || $used != $percent || $cause ne 'consumer_down' && $step > 1;
     my $alerts = alert_count($node, 'ladder');
     push @wrong_alerts, "$step: $alerts instead of $count" if $alerts != $count;
 
@@ -77,7 +78,8 @@ for my $step (1 .. $cap + 2) {
         my $raised = $expected eq 'notice' ? 'NOTICE' : 'WARNING';
         is($out, "ladder|$expected|consumer_down", "cdc.check() returns the slot at level $expected");
         like($err, qr/$raised:  $unread is at level $expected: .*, $used % of its cap/, "and raises a $raised");
-        like($err, qr/DETAIL:  Cause: consumer_down\.\nHINT:  Start the consumer again.*'ladder'/, 'with cause and advice');
+        like($err, qr/DETAIL:  Cause: consumer_down\.\nHINT:  Start the consumer again.*'ladder'/,
+            'with cause and advice');
     }
     last if $safe < 0;
 }
@@ -89,7 +91,8 @@ cmp_ok($steps, '>=', $cap, "it took $steps segments");
 is($checkpoints, 1, 'with a checkpoint in between');
 
 is(alerts($node, 'ladder'),
-    "ok>notice consumer_down\nnotice>warning consumer_down\nwarning>critical consumer_down", 'each level once, in order');
+    "ok>notice consumer_down\nnotice>warning consumer_down\nwarning>critical consumer_down",
+    'each level once, in order');
 is(alerts($node, 'ladder', q(kind || ' ' || cap_bytes || coalesce(culprit_pid::text, ''))),
     join("\n", ('level 33554432') x 3), 'without a culprit');
 is($node->safe_psql('postgres', q{

@@ -33,14 +33,15 @@ is(slot_row($node, 'frozen', 'level, cause, active, active_pid'), "ok|none|t|$wa
 
 $receiver->signal('STOP');
 write_rows(3);
-wait_in_server($node, q(cause <> 'none' FROM cdc.slot_history WHERE slot_name = 'frozen' ORDER BY sampled_at DESC LIMIT 1),
-    'the guard sees nothing');
+wait_in_server($node, q(cause <> 'none' FROM cdc.slot_history WHERE slot_name = 'frozen'
+        ORDER BY sampled_at DESC LIMIT 1), 'the guard sees nothing');
 is(slot_row($node, 'frozen', 'level, cause'), 'ok|consumer_slow',
     'frozen in the middle of a transaction, which the walsender has read whole: that is no idle database');
 is(alert_count($node, 'frozen'), 0, 'a cause alone is no alert');
 # The walsender stands still in a write to its socket, far from the end of WAL.
 $node->poll_query_until('postgres', q{
-    SELECT wait_event = 'WalSenderWriteData' FROM pg_stat_activity AS a JOIN pg_replication_slots AS s ON pid = active_pid})
+    SELECT wait_event = 'WalSenderWriteData'
+    FROM pg_stat_activity AS a JOIN pg_replication_slots AS s ON pid = active_pid})
   or die 'the walsender does not wait for its client';
 is(slot_row($node, 'frozen', q(cause, also, active_pid, culprit_pid, advice ~ 'does not take what is sent to it')),
     "consumer_slow||$walsender||t", 'the consumer is blamed, and what is wrong with it is said');
@@ -81,27 +82,28 @@ is((split(/\n/, alerts($node, 'frozen')))[-1], 'critical>lost slot_lost', 'the l
 is(log_count($node, logged('frozen', $_)), 1, "the log has level $_ once") for qw(notice warning critical lost);
 isnt($receiver->wait_for_end, 0, 'the consumer notices');
 # A walsender that is in the middle of a message cannot say anything.
-like($receiver->errors, qr/terminating connection due to administrator command|server closed the connection unexpectedly/,
-    'but not why');
+like($receiver->errors,
+    qr/terminating connection due to administrator command|server closed the connection unexpectedly/, 'but not why');
 is(alert_count($node, 'frozen'), 4, 'nothing more was said');
 $node->safe_psql('postgres', q(SELECT pg_drop_replication_slot('frozen')));
 
 # --- a burst ----------------------------------------------------------------------------------------------------------
-# More than the cap within one interval: nothing that is looked at from time to time can warn before such a slot is lost.
-# So the guard must say beforehand that the cap is too small.
+# More than the cap within one interval: nothing that is looked at from time to time can warn before such a slot is
+# lost. So the guard must say beforehand that the cap is too small.
 
 create_slot($node, 'burst');
 $receiver = receive($node, 'burst');
 $walsender = $receiver->walsender;
 # Longer than the grace period, without a transaction: the slot's catalog_xmin is an id that nobody has yet.
-wait_in_server($node, 'samples >= before + 20 FROM cdc.guard_status()', 'no samples');
+wait_samples($node, 20);
 is(slot_row($node, 'burst', 'level, cause, culprit_xid'), 'ok|none|', 'no burst so far, and nothing else is wrong');
 set_conf($node, 'cdc_plugin.guard_grace' => '5min');
 next_samples($node);
 $receiver->signal('STOP');
 between_samples($node, sub { fill_wal($node, 20 * 1024 * 1024) });
 wait_for_level($node, 'burst', 'critical', 'cap_too_small');
-is(slot_row($node, 'burst', q(cause, active_pid, peak_bytes > cap_bytes, culprit_pid, advice ~ '^Raise the cap: 2\d\.\d MB')),
+is(slot_row($node, 'burst',
+        q(cause, active_pid, peak_bytes > cap_bytes, culprit_pid, advice ~ '^Raise the cap: 2\d\.\d MB')),
     "cap_too_small|$walsender|t||t", 'the cap is blamed, not the consumer');
 is(alerts($node, 'burst'), 'ok>critical cap_too_small', 'this is alerted, once and at the highest level');
 

@@ -94,7 +94,7 @@ sub compare {
 my $node = guard_node('cap', conf => "max_slot_wal_keep_size = 28MB\ncdc_plugin.guard_interval = 200ms");
 create_slot($node, 'stalled');
 # The server writes a little behind its start; let that leave the window.
-wait_in_server($node, 'samples >= before + 20 FROM cdc.guard_status()', 'no samples');
+wait_samples($node, 20);
 is(slot_row($node, 'stalled', 'wal_bytes_per_s < 1000, time_to_cap IS NULL, time_to_disk_full IS NULL'), 't|t|t',
     'without WAL nothing is predicted');
 
@@ -112,7 +112,7 @@ is($behind->{predicted} + 0, 0, 'at the cap no time is left');
 # The writer has stopped, so the rate's window empties, and a new slot has its cap before it.
 $node->safe_psql('postgres', q(SELECT pg_drop_replication_slot('stalled')));
 create_slot($node, 'burst');
-wait_in_server($node, 'samples >= before + 20 FROM cdc.guard_status()', 'no samples');
+wait_samples($node, 20);
 my %predicted;
 for my $burst (1 .. 4) {
     fill_wal($node, 4 * $megabyte);
@@ -145,7 +145,7 @@ SKIP: {
     my $free = $disk->safe_psql('postgres', 'SELECT disk_free_bytes FROM cdc.guard_status()');
     my $ballast = int($free / $megabyte) - 40;
     system_or_bail('dd', 'if=/dev/zero', "of=$small/ballast", 'bs=1M', "count=$ballast", 'status=none');
-    wait_in_server($disk, 'samples >= before + 20 FROM cdc.guard_status()', 'no samples');
+    wait_samples($disk, 20);
     is(slot_row($disk, 'disk', 'level, cap_source, headroom_bytes = disk_free_bytes, time_to_disk_full IS NULL'),
         'ok|disk|t|t', 'without a cap the disk is the limit');
 
@@ -171,7 +171,8 @@ SKIP: {
     wait_for_level($disk, 'disk', 'ok', 'consumer_down');
     is(alerts($disk, 'disk'), 'critical>ok consumer_down', 'with room on the disk, the all-clear');
     is(log_count($disk, logged('disk', 'critical')), 1, 'and no level a second time');
-    is($disk->safe_psql('postgres', q(SELECT wal_status <> 'lost' FROM pg_replication_slots)), 't', 'the slot is there');
+    is($disk->safe_psql('postgres', q(SELECT wal_status <> 'lost' FROM pg_replication_slots)), 't',
+        'the slot is there');
     $disk->safe_psql('postgres', q(SELECT pg_drop_replication_slot('disk')));
     $disk->stop;
     # For the next run.

@@ -1,5 +1,5 @@
-# The guard does not repeat itself: not while a slot swings round a threshold, not when settings are reloaded, not behind
-# a restart or a crash. What is over is announced once.
+# The guard does not repeat itself: not while a slot swings round a threshold, not when settings are reloaded, not
+# behind a restart or a crash. What is over is announced once.
 use strict;
 use warnings;
 
@@ -46,7 +46,7 @@ for (1 .. 3) {
 is(scalar(grep { $_ < 50 } @high) + scalar(grep { $_ >= 50 } @low), 0, "the slot swings round 50 %: @high, @low");
 is(alerts($node, 'swing', q(previous_level || '>' || level)), 'ok>notice', 'one alert for all of that');
 my $samples = 20 * ($grace + 1);
-wait_in_server($node, "samples >= before + $samples FROM cdc.guard_status()", 'no samples');
+wait_samples($node, $samples);
 is(alert_count($node, 'swing'), 1, 'just below the threshold the level is kept, however long');
 is(slot_row($node, 'swing', 'level'), 'notice', 'by cdc.slots, too');
 
@@ -66,7 +66,7 @@ wait_for_level($node, 'swing', 'ok');
 is(newest(), 'notice>ok', 'and comes');
 is($node->safe_psql('postgres', "SELECT max(raised_at) - '$low_at' >= interval '$grace s' FROM cdc.alerts"), 't',
     'when the grace period is over');
-wait_in_server($node, "samples >= before + $samples FROM cdc.guard_status()", 'no samples');
+wait_samples($node, $samples);
 is(alert_count($node, 'swing'), 2, 'once');
 is(log_count($node, logged('swing', $_)), 1, "the log has level $_ once") for qw(notice ok);
 
@@ -107,7 +107,8 @@ is($out, 'critical|t', 'cdc.slots knows the level all the same');
 like($err, qr/NOTICE:  the guard of cdc_plugin is turned off/, 'and says what is missing');
 set_conf($node, 'cdc_plugin.guard_enabled' => 'on');
 wait_for_level($node, 'swing', 'critical');
-is($node->safe_psql('postgres', "SELECT samples > $stopped AND watching FROM cdc.guard_status()"), 't', 'on: it samples');
+is($node->safe_psql('postgres', "SELECT samples > $stopped AND watching FROM cdc.guard_status()"), 't',
+    'on: it samples');
 is(newest(), 'notice>critical', 'and alerts what it finds');
 is(alert_count($node, 'swing'), 6, 'once');
 
@@ -127,7 +128,8 @@ for my $how (qw(fast crash)) {
     }
     wait_for_level($node, 'swing', 'critical');
     wait_in_server($node, "samples >= $samples FROM cdc.guard_status()", 'no samples');
-    is($node->safe_psql('postgres', 'SELECT count(*) FROM cdc.alerts'), 0, "$how: a level that holds is not alerted again");
+    is($node->safe_psql('postgres', 'SELECT count(*) FROM cdc.alerts'), 0,
+        "$how: a level that holds is not alerted again");
     is(lines(), 'critical=0 notice=0 ok=0 warning=0', "$how: nor logged");
     is(slot_row($node, 'swing', 'level, cause'), 'critical|consumer_down', "$how: but known");
 }

@@ -12,12 +12,10 @@ use Time::HiRes qw(sleep time);
 
 my $grace = 6;    # seconds
 # A limit for walsenders would end the frozen client's.
-my $node = cdc_node('causes', init => [ '--wal-segsize', '1' ], conf => <<"CONF");
-shared_preload_libraries = 'cdc_plugin'
+my $node = guard_node('causes', conf => <<"CONF");
 cdc_plugin.guard_interval = 200ms
 cdc_plugin.guard_grace = ${grace}s
 cdc_plugin.guard_history = 64
-cdc_plugin.guard_time_left = ''
 max_prepared_transactions = 5
 max_replication_slots = 15
 max_wal_senders = 15
@@ -32,40 +30,6 @@ my $noise = session($node, 'noise');
 
 sub ask { return $noise->query_safe($_[0]) }
 
-# Megabytes of WAL that are for no consumer, without a transaction id.
-sub write_noise {
-    my ($megabytes) = @_;
-    ask("SELECT count(pg_logical_emit_message(false, 'noise', repeat('x', 1 << 20))) "
-            . "FROM generate_series(1, $megabytes)");
-    return;
-}
-
-sub slot_state {
-    my ($slot) = @_;
-    return decode_json(ask("SELECT to_json(s) FROM cdc.slots AS s WHERE slot_name = '$slot'"));
-}
-
-# Waits until the slot's row in cdc.slots is as CONDITION (a code reference, or a cause) says. restart_lsn moves with
-# checkpoints only, so there are some. Returns the row.
-sub wait_for_state {
-    my ($slot, $condition, $what) = @_;
-    my $fits = ref $condition ? $condition : sub { $_[0]{cause} eq $condition };
-    my ($state, $next) = (undef, time() + 1);
-    my $found = eval {
-        wait_until("slot $slot: " . ($what // "cause $condition"), sub {
-            if (time() > $next) {
-                ask('CHECKPOINT');
-                $next = time() + 1;
-            }
-            $state = slot_state($slot);
-            return $fits->($state);
-        });
-    };
-    return $state if $found;
-    diag(explain($state));
-    die $@;
-}
-
 # What is blamed, as one line: cause, second cause, process, prepared transaction, database.
 sub blamed {
     my ($state) = @_;
@@ -77,7 +41,8 @@ my $nobody = 'none - - - -';
 sub blames {
     my ($slot, $expected, $name) = @_;
     my ($cause, $also) = split(/ /, $expected);
-    my $state = wait_for_state($slot, sub { $_[0]{cause} eq $cause && ($_[0]{also} // '-') eq $also }, $expected);
+    my $fits = sub { $_[0]{cause} eq $cause && ($_[0]{also} // '-') eq $also };
+    my $state = wait_for_state($noise, $slot, $fits, $expected);
     is(blamed($state), $expected, "$name: slot $slot");
     return $state;
 }
@@ -104,9 +69,9 @@ sub stays {
     my $end = time() + 2 * $grace;
     my (%blamed, $count);
     while (time() < $end) {
-        write_noise(1) if $count++ % 2 == 0;
+        write_noise($noise, 1) if $count++ % 2 == 0;
         ask('CHECKPOINT');
-        $blamed{$_}{ blamed(slot_state($_)) }++ for @$slots;
+        $blamed{$_}{ blamed(slot_state($noise, $_)) }++ for @$slots;
         sleep(0.8);
     }
     for my $slot (@$slots) {
@@ -136,7 +101,8 @@ sub end_transaction {
 create_slot($node, $_) for qw(live neighbour);
 my %consumers = map { $_ => receive($node, $_) } qw(live neighbour);
 my @both = qw(live neighbour);
-wait_for_state($_, sub { $_[0]{active} && blamed($_[0]) eq $nobody && defined $_[0]{sampled_at} }, 'healthy') for @both;
+wait_for_state($noise, $_, sub { $_[0]{active} && blamed($_[0]) eq $nobody && defined $_[0]{sampled_at} },
+    'healthy') for @both;
 
 # --- what holds nothing back ------------------------------------------------------------------------------------------
 
@@ -151,7 +117,7 @@ wait_for_state($_, sub { $_[0]{active} && blamed($_[0]) eq $nobody && defined $_
 {
     my ($session, $pid) = open_transaction('postgres', 'SELECT pg_current_xact_id()');
     my $since = now();
-    write_noise(3);
+    write_noise($noise, 3);
     my $expected = "catalog_bloat - $pid - postgres";
     my $state = blames('live', $expected, 'a transaction with an id that wrote nothing');
     is($state->{level}, 'ok', 'it is no reason for an alert');
@@ -168,7 +134,7 @@ wait_for_state($_, sub { $_[0]{active} && blamed($_[0]) eq $nobody && defined $_
         return $seconds > $grace + 1;
     });
     my $burst = now();
-    write_noise(3);
+    write_noise($noise, 3);
     $consumers{$_}->wait_for_confirmation for @both;
     my $confirmed = now();
     wait_until('samples are taken', sub { sampled_since('live', $confirmed) > 2 });
@@ -200,7 +166,7 @@ sub holder_seen_by {
 
 for my $database (qw(postgres other)) {
     my ($session, $pid) = open_transaction($database, 'INSERT INTO t VALUES (4711)');
-    write_noise(4);
+    write_noise($noise, 4);
     my $name = "a transaction that wrote, in database $database";
     my $state = blames('live', "long_transaction - $pid - $database", $name);
     cmp_ok($state->{retained_bytes}, '>', 4 << 20, "$name: it holds WAL back");
@@ -222,16 +188,15 @@ for my $database (qw(postgres other)) {
 {
     my $gid = q{it's "prepared"};
     (my $quoted = $gid) =~ s/'/''/g;
-    wait_for_state('live', sub { $_[0]{retained_bytes} < 1 << 20 }, 'retains little');
+    wait_for_state($noise, 'live', sub { $_[0]{retained_bytes} < 1 << 20 }, 'retains little');
     # Levels only once the cause is known, so that the alerts have it.
-    $node->safe_psql('postgres', "ALTER SYSTEM SET cdc_plugin.guard_policies = 'live: cap=20MB'");
-    $node->reload;
+    set_conf($node, 'cdc_plugin.guard_policies' => 'live: cap=20MB');
     my $last = ask('SELECT coalesce(max(alert), 0) FROM cdc.alerts');
     $node->safe_psql('other', "BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION '$quoted'");
-    write_noise(3);
+    write_noise($noise, 3);
     my $state = blames('live', "prepared_transaction - - $gid other", 'a prepared transaction');
     blames('neighbour', "prepared_transaction - - $gid other", 'a prepared transaction');
-    write_noise(9);
+    write_noise($noise, 9);
     my $alert = wait_until('the alert has the name of the prepared transaction', sub {
         my $json = ask("SELECT to_json(a) FROM cdc.alerts AS a WHERE alert > $last AND slot_name = 'live' "
                 . 'AND culprit_gid IS NOT NULL ORDER BY alert LIMIT 1');
@@ -253,18 +218,16 @@ for my $database (qw(postgres other)) {
 # --- a cap that is too small ------------------------------------------------------------------------------------------
 
 {
-    $node->safe_psql('postgres', "ALTER SYSTEM SET cdc_plugin.guard_policies = 'live: cap=4MB'");
-    $node->reload;
+    set_conf($node, 'cdc_plugin.guard_policies' => 'live: cap=4MB');
     my $since = now();
-    between_samples($node, sub { write_noise(24) });
+    between_samples($node, sub { write_noise($noise, 24) });
     my $state = blames('live', 'cap_too_small - - - -', 'more WAL in an interval than the cap');
     cmp_ok($state->{peak_bytes}, '>=', $state->{cap_bytes}, 'such a burst was seen');
     isnt($state->{level}, 'ok', 'that is worth an alert');
     is(sampled_causes('neighbour', $since), 'none', 'a slot with a cap that is large enough has no fault');
     # The burst is forgotten when its sample is.
     blames('live', $nobody, 'when no such burst is remembered any more');
-    $node->safe_psql('postgres', 'ALTER SYSTEM RESET cdc_plugin.guard_policies');
-    $node->reload;
+    set_conf($node, 'cdc_plugin.guard_policies' => '');
 }
 
 # --- consumers --------------------------------------------------------------------------------------------------------
@@ -292,7 +255,7 @@ for my $database (qw(postgres other)) {
     blames('down', 'consumer_down - - - -', 'a consumer that is gone, and has left little unread');
     is(sampled_causes('slow', $since), 'none', 'a frozen consumer is nobody\'s business while it holds little back');
 
-    write_noise(3);
+    write_noise($noise, 3);
     my $state = blames('down', 'consumer_down - - - -', 'a consumer that is gone');
     ok(!$state->{active} && defined $state->{inactive_since}, 'since when is said');
     $state = blames('slow', 'consumer_slow - - - -', 'a frozen consumer');
@@ -323,14 +286,14 @@ for my $database (qw(postgres other)) {
 
 {
     my ($session, $pid) = open_transaction('other', 'INSERT INTO t VALUES (1)');
-    write_noise(5);
+    write_noise($noise, 5);
     blames($_, "long_transaction - $pid - other", 'first a transaction') for @both;
     $consumers{live}->wait_for_confirmation;
     $consumers{live}->kill_hard;
     wait_for_slot($node, 'live', 'NOT active');
-    write_noise(2);
+    write_noise($noise, 2);
     blames('live', "long_transaction consumer_down $pid - other", 'then without a consumer, too');
-    write_noise(6);
+    write_noise($noise, 6);
     blames('live', "consumer_down long_transaction $pid - other", 'which in the end holds more back');
     is(ask("SELECT string_agg(check_name, ' ') FROM cdc.diagnose('live') WHERE status = 'problem'"),
         'consumer transaction', 'cdc.diagnose() says both');
@@ -350,14 +313,14 @@ for my $database (qw(postgres other)) {
     my $others_move_on = sub {
         my $end = ask('SELECT pg_current_wal_lsn()');
         for my $slot (@both) {
-            wait_for_state($slot, sub { ask("SELECT '$_[0]{restart_lsn}'::pg_lsn >= '$end'") eq 't' }, 'moves on');
+            wait_for_state($noise, $slot, sub { ask("SELECT '$_[0]{restart_lsn}'::pg_lsn >= '$end'") eq 't' },
+                'moves on');
         }
     };
     $others_move_on->();
-    $node->safe_psql('postgres', q{ALTER SYSTEM SET max_slot_wal_keep_size = '8MB'});
-    $node->reload;
+    set_conf($node, max_slot_wal_keep_size => '8MB');
     for (1 .. 2) {
-        write_noise(5);
+        write_noise($noise, 5);
         $others_move_on->();
     }
     my $state = blames('doomed', 'slot_lost - - - -', 'a slot that lost its WAL');

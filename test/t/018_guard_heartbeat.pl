@@ -10,58 +10,16 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep time);
 
-my $node = cdc_node('heartbeat', init => [ '--wal-segsize', '1' ], conf => <<'CONF');
-shared_preload_libraries = 'cdc_plugin'
-cdc_plugin.guard_interval = 200ms
-cdc_plugin.guard_grace = 2s
-cdc_plugin.guard_time_left = ''
-autovacuum = off
-CONF
+my $node = guard_node('heartbeat', conf => "cdc_plugin.guard_interval = 200ms\ncdc_plugin.guard_grace = 2s");
 $node->safe_psql('postgres', "CREATE DATABASE $_") for qw(first second noise);
 $node->safe_psql($_, 'CREATE EXTENSION cdc_plugin') for qw(first noise);
 my $noise = session($node, 'noise');
 
 sub ask { return $noise->query_safe($_[0]) }
 
-sub write_noise {
-    my ($megabytes) = @_;
-    ask("SELECT count(pg_logical_emit_message(false, 'noise', repeat('x', 1 << 20))) "
-            . "FROM generate_series(1, $megabytes)");
-    return;
-}
-
-sub slot_state {
-    my ($slot) = @_;
-    return decode_json(ask("SELECT to_json(s) FROM cdc.slots AS s WHERE slot_name = '$slot'"));
-}
-
-sub wait_for_state {
-    my ($slot, $what, $fits) = @_;
-    my ($state, $next) = (undef, time() + 1);
-    my $found = eval {
-        wait_until("slot $slot: $what", sub {
-            if (time() > $next) {
-                ask('CHECKPOINT');    # restart_lsn moves with these
-                $next = time() + 1;
-            }
-            $state = slot_state($slot);
-            return $fits->($state);
-        });
-    };
-    return $state if $found;
-    diag(explain($state));
-    die $@;
-}
-
-sub wait_for_cause {
-    my ($slot, $cause) = @_;
-    return wait_for_state($slot, "cause $cause", sub { $_[0]{cause} eq $cause });
-}
-
 sub interval {
     my ($value) = @_;
-    $node->safe_psql('postgres', "ALTER SYSTEM SET cdc_plugin.guard_heartbeat_interval = '$value'");
-    $node->reload;
+    set_conf($node, 'cdc_plugin.guard_heartbeat_interval' => $value);
     return;
 }
 
@@ -80,40 +38,40 @@ my %consumers = (
     a => receive_events_only($node, 'a', database => 'first'),
     b => receive_events_only($node, 'b', database => 'second'));
 $_->walsender for values %consumers;
-wait_for_state($_, 'is watched', sub { defined $_[0]{sampled_at} }) for qw(a b);
+wait_for_state($noise, $_, sub { defined $_[0]{sampled_at} }, 'is watched') for qw(a b);
 
 # --- without ----------------------------------------------------------------------------------------------------------
 
-my $before = slot_state('a');
+my $before = slot_state($noise, 'a');
 is($before->{cause}, 'none', 'at first nothing is wrong');
-write_noise(3);
-wait_for_cause($_, 'idle_database') for qw(a b);
-is(slot_state('a')->{confirmed_flush_lsn}, $before->{confirmed_flush_lsn},
+write_noise($noise, 3);
+wait_for_state($noise, $_, 'idle_database') for qw(a b);
+is(slot_state($noise, 'a')->{confirmed_flush_lsn}, $before->{confirmed_flush_lsn},
     'the consumer has nothing to confirm, and does not');
-is(slot_state('a')->{heartbeat_at}, undef, 'there was no heartbeat');
+is(slot_state($noise, 'a')->{heartbeat_at}, undef, 'there was no heartbeat');
 
 # --- by hand ----------------------------------------------------------------------------------------------------------
 
 my $lsn = $node->safe_psql('first', 'SELECT cdc.heartbeat()');
 like($lsn, qr/^[0-9A-F]+\/[0-9A-F]+$/, 'cdc.heartbeat() returns where it is');
-my $state = wait_for_state('a', 'has moved', sub { $_[0]{unconfirmed_bytes} < 1 << 20 });
+my $state = wait_for_state($noise, 'a', sub { $_[0]{unconfirmed_bytes} < 1 << 20 }, 'has moved');
 is($state->{cause}, 'none', 'a heartbeat in the right database moves its slot');
-$state = wait_for_state('a', 'the echo', sub { defined $_[0]{heartbeat_echo} });
+$state = wait_for_state($noise, 'a', sub { defined $_[0]{heartbeat_echo} }, 'the echo');
 ok(defined $state->{heartbeat_at}, 'when it was sent, and that it was confirmed, is in cdc.slots');
-is(slot_state('b')->{cause}, 'idle_database', 'it does nothing for another database');
+is(slot_state($noise, 'b')->{cause}, 'idle_database', 'it does nothing for another database');
 is(heartbeats('watch_a', 'first'), 1, 'it is an event there');
 is(heartbeats('watch_b', 'second'), 0, 'and none here');
 
 # --- by the guard -----------------------------------------------------------------------------------------------------
 
 interval('500ms');
-$state = wait_for_state('b', 'has moved', sub { $_[0]{unconfirmed_bytes} < 1 << 20 });
+$state = wait_for_state($noise, 'b', sub { $_[0]{unconfirmed_bytes} < 1 << 20 }, 'has moved');
 is($state->{cause}, 'none', 'with an interval, the guard sends them');
-write_noise(3);
+write_noise($noise, 3);
 for my $slot (qw(a b)) {
-    $state = wait_for_state($slot, 'has moved', sub { $_[0]{unconfirmed_bytes} < 1 << 20 });
+    $state = wait_for_state($noise, $slot, sub { $_[0]{unconfirmed_bytes} < 1 << 20 }, 'has moved');
     is($state->{cause}, 'none', "in both databases: slot $slot");
-    $state = wait_for_state($slot, 'the echo', sub { defined $_[0]{heartbeat_echo} });
+    $state = wait_for_state($noise, $slot, sub { defined $_[0]{heartbeat_echo} }, 'the echo');
     cmp_ok($state->{heartbeat_echo}, 'gt', '00:00:00', "slot $slot: its consumer has confirmed it");
 }
 
@@ -122,7 +80,7 @@ for my $slot (qw(a b)) {
         ask("SELECT pg_logical_emit_message(false, 'noise', repeat('x', 50000))");
         ask('CHECKPOINT');
         sleep(0.2);
-        return slot_state($slot)->{retained_bytes} < 1 << 20;
+        return slot_state($noise, $slot)->{retained_bytes} < 1 << 20;
     });
     pass("slot $slot: WAL is released");
 }
@@ -140,7 +98,7 @@ cmp_ok($sent{watch_b}, '>', 0, 'in both databases');
 sleep(2.5);    # several intervals
 is(heartbeats('watch_a', 'first'), $sent{watch_a}, 'but none while WAL stands still');
 is(heartbeats('watch_b', 'second'), $sent{watch_b}, 'in neither database');
-write_noise(1);
+write_noise($noise, 1);
 wait_until('there is another one', sub { heartbeats('watch_b', 'second') > $sent{watch_b} });
 pass('and again when it moves');
 
@@ -149,19 +107,19 @@ pass('and again when it moves');
 $consumers{a}->kill_hard;
 wait_for_slot($node, 'a', 'NOT active');
 my $sent = heartbeats('watch_a', 'first');
-write_noise(2);
+write_noise($noise, 2);
 wait_until('heartbeats go on', sub { heartbeats('watch_a', 'first') > $sent });
-$state = wait_for_cause('a', 'consumer_down');
+$state = wait_for_state($noise, 'a', 'consumer_down');
 is($state->{culprit_pid}, undef, 'a consumer that is down is that in spite of heartbeats');
 is($state->{heartbeat_echo}, undef, 'the last one is not confirmed');
-$state = wait_for_state('b', 'has moved', sub { $_[0]{unconfirmed_bytes} < 1 << 20 });
+$state = wait_for_state($noise, 'b', sub { $_[0]{unconfirmed_bytes} < 1 << 20 }, 'has moved');
 is($state->{cause}, 'none', 'and the other database goes on');
 
 # --- off again --------------------------------------------------------------------------------------------------------
 
 interval('0');
-write_noise(2);
-wait_for_cause('b', 'idle_database');
+write_noise($noise, 2);
+wait_for_state($noise, 'b', 'idle_database');
 pass('without heartbeats it falls behind again');
 
 $_->kill_hard for values %consumers;

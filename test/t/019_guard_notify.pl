@@ -10,11 +10,8 @@ use JSON::PP;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = cdc_node('notify', init => [ '--wal-segsize', '1' ], conf => <<'CONF');
-shared_preload_libraries = 'cdc_plugin'
+my $node = guard_node('notify', conf => <<'CONF');
 cdc_plugin.guard_interval = 200ms
-cdc_plugin.guard_grace = 1s
-cdc_plugin.guard_time_left = ''
 cdc_plugin.guard_notify_database = 'listening'
 max_prepared_transactions = 5
 CONF
@@ -26,13 +23,6 @@ $_->query_safe('LISTEN cdc_alerts') for $listener, $elsewhere;
 
 sub ask { return $noise->query_safe($_[0]) }
 
-sub write_noise {
-    my ($megabytes) = @_;
-    ask("SELECT count(pg_logical_emit_message(false, 'noise', repeat('x', 1 << 20))) "
-            . "FROM generate_series(1, $megabytes)");
-    return;
-}
-
 # What a session heard since it was asked last: payloads. psql prints notifications behind a query's result.
 sub heard {
     my ($session) = @_;
@@ -43,9 +33,7 @@ sub heard {
 
 sub settings {
     my (%values) = @_;
-    $node->safe_psql('postgres', "ALTER SYSTEM SET cdc_plugin.$_ = '$values{$_}'") for sort keys %values;
-    $node->reload;
-    return;
+    return set_conf($node, map { ("cdc_plugin.$_" => $values{$_}) } keys %values);
 }
 
 sub last_alert { return ask('SELECT coalesce(max(alert), 0) FROM cdc.alerts') }
@@ -84,7 +72,7 @@ sub sampling_goes_on {
 create_slot($node, $_) for qw(dead live);
 my $consumer = receive($node, 'live');
 $consumer->walsender;
-write_noise(2);
+write_noise($noise, 2);
 my $alert = raise_alert();
 my @messages;
 wait_until('the listener hears of it', sub { push @messages, heard($listener); return @messages > 0 });
@@ -110,7 +98,7 @@ wait_until('it is marked as sent', sub { ask("SELECT notified FROM cdc.alerts WH
     my $gid = q{a "gid" with 'quotes' and \\ ä};
     (my $quoted = $gid) =~ s/'/''/g;
     $node->safe_psql('postgres', "BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION '$quoted'");
-    write_noise(2);
+    write_noise($noise, 2);
     wait_until('the transaction is found', sub {
         ask("SELECT cause FROM cdc.slots WHERE slot_name = 'live'") eq 'prepared_transaction';
     });

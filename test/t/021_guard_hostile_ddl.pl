@@ -10,18 +10,15 @@ use POSIX ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = cdc_node('hostile', conf => <<'CONF');
-shared_preload_libraries = 'cdc_plugin'
+my $node = guard_node('hostile', conf => <<'CONF');
 cdc_plugin.guard_interval = 50ms
 cdc_plugin.guard_grace = 0
 cdc_plugin.guard_history = 64
-cdc_plugin.guard_time_left = ''
 cdc_plugin.guard_inactive_time = 0
 cdc_plugin.guard_heartbeat_interval = 100ms
 cdc_plugin.guard_notify_database = 'alerts'
 cdc_plugin.guard_policies = 'steady: cap=1MB'
 max_replication_slots = 110
-autovacuum = off
 restart_after_crash = on
 CONF
 
@@ -44,14 +41,6 @@ sub ddl {
 }
 
 sub status { return sql('postgres', "SELECT $_[0] FROM cdc.guard_status()") }
-
-# The guard has taken so many samples more, whatever it counted before.
-sub wait_samples {
-    my ($count) = @_;
-    my $goal = $count + status('samples');
-    wait_until("there are $count more samples", sub { status('samples') >= $goal });
-    return;
-}
 
 # Runs a script of SQL again and again until the file is gone. It may fail: databases come and go.
 sub start_loop {
@@ -91,8 +80,8 @@ create_slot($node, 'steady');
 create_slot($node, "busy_$_", 'busy') for 1 .. 3;
 sql('postgres', $fill) for 1 .. 4;
 
-sub steady_alerts { return sql('postgres', q(SELECT count(*) FROM cdc.alerts WHERE slot_name = 'steady')) }
-sub steady_level { return sql('postgres', q(SELECT level FROM cdc.slots WHERE slot_name = 'steady')) }
+sub steady_alerts { return alert_count($node, 'steady') }
+sub steady_level { return slot_row($node, 'steady', 'level') }
 
 my $critical = q(SELECT count(*) = 1 FROM cdc.alerts WHERE slot_name = 'steady' AND level = 'critical');
 $node->poll_query_until('postgres', $critical) or die;
@@ -138,7 +127,7 @@ create_slot($node, 'busy_1', 'busy');
 ddl('DROP DATABASE WITH (FORCE) of a database with a slot', 'DROP DATABASE busy WITH (FORCE)');
 ddl('DROP DATABASE WITH (FORCE) of the database that alerts are sent to', 'DROP DATABASE alerts WITH (FORCE)');
 end_loops($run, @pids);
-wait_samples(5);
+wait_samples($node, 5);
 is(status('watching'), 't', 'the guard watches on');
 is(status('samples > 100'), 't', 'and is the same one, which has not started again');
 my @lost = map { /(FATAL|PANIC|ERROR).*/ ? $& : () } grep { !/psql|020_|021_/ } slurp_lines($node->logfile);
@@ -151,8 +140,7 @@ is_deeply([ grep { !/$expected/ } @lost ], [],
 sql('postgres', q(ALTER SYSTEM RESET cdc_plugin.guard_policies));
 sql('postgres', 'SELECT pg_reload_conf()');
 sql('postgres', q(SELECT pg_drop_replication_slot('loop') FROM pg_replication_slots WHERE slot_name = 'loop'));
-wait_samples(5);
-
+wait_samples($node, 5);
 
 sub wait_for_new_worker {
     my ($old) = @_;
@@ -174,25 +162,25 @@ my $worker = status('worker_pid');
 my $ended = sql('postgres', 'SELECT clock_timestamp()');
 sql('postgres', "SELECT pg_terminate_backend($worker)");
 wait_for_new_worker($worker);
-wait_samples(2);
+wait_samples($node, 2);
 is(sql('postgres', "SELECT min(sampled_at) < '$ended' AND max(sampled_at) > '$ended' FROM cdc.slot_history"), 't',
     'pg_terminate_backend: the history goes on');
 set_conf($node, 'cdc_plugin.guard_interval' => '50ms');
-wait_samples(5);
+wait_samples($node, 5);
 cmp_ok(status('samples'), '>', $samples, 'pg_terminate_backend: the worker comes back and goes on');
 is(steady_level() . steady_alerts(), "critical$alerted", 'pg_terminate_backend: it does not alert again');
 
 $worker = status('worker_pid');
 kill('KILL', $worker);
 wait_for_new_worker($worker);
-wait_samples(5);
+wait_samples($node, 5);
 is(steady_level() . steady_alerts(), 'critical0', 'kill -9: the server recovers, and the guard does not alert again');
 
 for my $how (qw(immediate fast)) {
     $node->stop($how);
     $node->start;
     wait_until('the guard watches', sub { status('watching') eq 't' });
-    wait_samples(5);
+    wait_samples($node, 5);
     is(steady_level() . steady_alerts(), 'critical0', "restart, $how: the guard does not alert again");
 }
 
@@ -214,7 +202,7 @@ for my $what (sort keys %contents) {
     close($out) or die "$file: $!";
     $node->start;
     wait_until('the guard watches', sub { status('watching') eq 't' });
-    wait_samples(2);
+    wait_samples($node, 2);
     is(steady_level() . steady_alerts(), 'critical1', "a file that is $what: as if there were none");
 }
 
@@ -222,7 +210,7 @@ for my $what (sort keys %contents) {
 
 sql('postgres',
     q(SELECT count(pg_create_logical_replication_slot('many_' || n, 'cdc_plugin')) FROM generate_series(1, 100) AS n));
-wait_samples(70);
+wait_samples($node, 70);
 is(sql('postgres', q(SELECT count(*) FROM cdc.slots WHERE slot_name LIKE 'many_%' AND sampled_at IS NOT NULL)), 100,
     'a hundred slots are in cdc.slots, sampled');
 is(sql('postgres', q(SELECT DISTINCT count(*) FROM cdc.slot_history WHERE slot_name LIKE 'many_%' GROUP BY slot_name)),
@@ -240,7 +228,7 @@ set_conf($node, 'cdc_plugin.guard_interval' => '500ms');
 sql('postgres', q(SELECT pg_drop_replication_slot('many_50')));
 my $dropped = sql('postgres', 'SELECT clock_timestamp()');
 create_slot($node, 'another');
-wait_samples(3);
+wait_samples($node, 3);
 is(sql('postgres', qq{
     SELECT count(*) BETWEEN 1 AND 60 AND min(sampled_at) >= '$dropped'
     FROM cdc.slot_history WHERE slot_name = 'another'}),
@@ -263,7 +251,7 @@ SQL
 my ($out, $err) = ('', '');
 ok(IPC::Run::run([ 'pgbench', '-n', '-c', 3, '-t', 10, '-f', $script, $node->connstr('postgres') ],
         '>', \$out, '2>', \$err, IPC::Run::timeout(600)), 'slots come and go while cdc.slots is read') or diag($err);
-wait_samples(100);
+wait_samples($node, 100);
 is(status('watching'), 't', 'guard_interval = 1ms: the guard watches a hundred slots');
 ddl('guard_interval = 1ms: CREATE DATABASE and DROP DATABASE', 'CREATE DATABASE copy', 'DROP DATABASE copy');
 $node->stop('fast');

@@ -3,37 +3,19 @@
 use strict;
 use warnings;
 
+use CdcGuard;
 use CdcTest;
 use POSIX ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $conf = <<'CONF';
-shared_preload_libraries = 'cdc_plugin'
-cdc_plugin.guard_interval = 100ms
-cdc_plugin.guard_grace = 1s
-cdc_plugin.guard_time_left = ''
 cdc_plugin.guard_inactive_time = 0
 cdc_plugin.guard_heartbeat_interval = 100ms
-autovacuum = off
 CONF
 
 sub sql { my ($node, $query) = @_; return $node->safe_psql('postgres', $query) }
 sub status { my ($node, $columns) = @_; return sql($node, "SELECT $columns FROM cdc.guard_status()") }
-
-sub wait_samples {
-    my ($node, $count) = @_;
-    my $goal = $count + status($node, 'samples');
-    wait_until("there are $count more samples", sub { status($node, 'samples') >= $goal });
-    return;
-}
-
-sub write_wal {
-    my ($node, $mb) = @_;
-    sql($node,
-        "SELECT count(pg_logical_emit_message(false, 'fill', repeat('x', 104857))) FROM generate_series(1, 10 * $mb)");
-    return;
-}
 
 # What a session hears on channel cdc_alerts while CODE runs and until it has heard something.
 sub listen_while {
@@ -49,7 +31,7 @@ sub listen_while {
 
 # --- a standby --------------------------------------------------------------------------------------------------------
 
-my $primary = cdc_node('primary', init => [ '--wal-segsize', '1' ], conf => $conf);
+my $primary = guard_node('primary', conf => $conf);
 sql($primary, q(SELECT pg_create_physical_replication_slot('standby')));
 $primary->backup('base');
 my $standby = PostgreSQL::Test::Cluster->new('standby');
@@ -138,7 +120,7 @@ $primary->stop('fast');
 
 # --- servers without logical decoding, or without slots ---------------------------------------------------------------
 
-my $replica = cdc_node('replica', level => 'replica', conf => $conf);
+my $replica = guard_node('replica', level => 'replica', conf => $conf);
 sql($replica, q(SELECT pg_create_physical_replication_slot('physical', true)));
 write_wal($replica, 2);
 wait_samples($replica, 3);

@@ -12,15 +12,10 @@ use POSIX ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $node = cdc_node('runbook', init => [ '--wal-segsize', '1' ], conf => <<'CONF');
-shared_preload_libraries = 'cdc_plugin'
-cdc_plugin.guard_interval = 100ms
-cdc_plugin.guard_grace = 1s
-cdc_plugin.guard_time_left = ''
+my $node = guard_node('runbook', conf => <<'CONF');
 cdc_plugin.guard_inactive_time = 0
 max_prepared_transactions = 5
 max_replication_slots = 20
-autovacuum = off
 CONF
 
 # Names that need quotes, are not ASCII, and are as long as they may be.
@@ -30,12 +25,6 @@ my $quoted = '"' . ($odd =~ s/"/""/gr) . '"';
 sub sql {
     my ($query, $database) = @_;
     return Encode::decode('UTF-8', $node->safe_psql(encode('UTF-8', $database // 'postgres'), encode('UTF-8', $query)));
-}
-
-sub write_wal {
-    my ($mb) = @_;
-    sql("SELECT count(pg_logical_emit_message(false, 'fill', repeat('x', 104857))) FROM generate_series(1, 10 * $mb)");
-    return;
 }
 
 sub slot { return sql("SELECT concat_ws(' ', $_[1]) FROM cdc.slots WHERE slot_name = '$_[0]'") }
@@ -128,7 +117,7 @@ sql(q{
     UPDATE orders SET customer = 'in the gap' WHERE id BETWEEN 40 AND 49;
     INSERT INTO orders SELECT n, 'gap ' || n, 5, '[]' FROM generate_series(200, 249) AS n;
 });
-write_wal(6);
+write_wal($node, 6);
 wait_until('the guard has alerted', sub { sql(q(SELECT count(*) FROM cdc.alerts WHERE cause = 'consumer_down')) >= 2 });
 sql('CHECKPOINT');
 for my $slot (qw(orders standby)) {
@@ -187,7 +176,7 @@ sub open_transaction {
 # WAL that the consumer confirms and the transaction holds back.
 sub wait_until_held {
     my ($cause) = @_;
-    write_wal(3);
+    write_wal($node, 3);
     $consumer->wait_for_confirmation;
     wait_for_cause('held', $cause);
     cmp_ok(retained('held'), '>', 2 * 1048576, "$cause: WAL is held back");
@@ -233,8 +222,7 @@ for my $gid (q(it's "ü" \ 50%s), 'é' x 99) {
 
 # No transaction runs: the slot's catalog_xmin is the next one's, which must not be taken for a culprit.
 is(slot('held', 'catalog_age'), 0, 'none: catalog_xmin is that of a transaction to come');
-my $goal = 20 + sql('SELECT samples FROM cdc.guard_status()');
-wait_until('more than the grace period is over', sub { sql('SELECT samples FROM cdc.guard_status()') >= $goal });
+wait_samples($node, 20);    # more than the grace period
 is(slot('held', 'cause, culprit_xid'), 'none', 'none: no culprit');
 paste_all('held');
 is(scalar(() = runbook('held')), 2, 'none: nothing to recover');
@@ -251,7 +239,7 @@ eval { end_session($session) };
 
 my $walsender = $consumer->walsender;
 $consumer->signal('STOP');
-write_wal(3);
+write_wal($node, 3);
 wait_for_cause('held', 'consumer_slow');
 paste_all('held');
 $consumer->signal('CONT');
@@ -266,10 +254,10 @@ sql('CHECKPOINT');
 $consumer->wait_for_confirmation;
 wait_until('the slot has moved on', sub { retained('held') < 1048576 });
 $session = open_transaction();
-write_wal(2);
+write_wal($node, 2);
 $consumer->wait_for_confirmation;
 $consumer->kill_hard;
-write_wal(6);
+write_wal($node, 6);
 wait_until('there are two causes', sub { slot('held', 'cause, also') eq 'consumer_down long_transaction' });
 my @both = runbook('held');
 is(join(', ', map { $_->[1] } @both),
@@ -299,7 +287,7 @@ if ($pid == 0) {
     POSIX::_exit(127);
 }
 wait_for_slot($node, 'idle', 'active');
-write_wal(3);
+write_wal($node, 3);
 wait_for_cause('idle', 'idle_database');
 paste_all('idle');
 wait_until('the heartbeat arrives', sub { -s $file });
@@ -313,7 +301,7 @@ $node->reload;
 create_slot($node, 'small');
 $consumer = receive($node, 'small');
 $consumer->wait_for_confirmation;
-between_samples($node, sub { write_wal(3) });
+between_samples($node, sub { write_wal($node, 3) });
 wait_for_cause('small', 'cap_too_small');
 paste_all('small');
 $consumer->stop;

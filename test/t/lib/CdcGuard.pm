@@ -7,11 +7,14 @@ use warnings;
 
 use CdcTest;
 use Exporter 'import';
+use JSON::PP;
 use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
-  guard_node set_conf next_samples pause_guard between_samples fill_wal
-  wait_in_server slot_row wait_for_level alerts alert_count log_count logged
+  guard_node set_conf next_samples wait_samples pause_guard between_samples fill_wal write_wal write_noise
+  wait_in_server slot_row slot_state wait_for_level wait_for_state alerts alert_count log_count logged
 );
 
 # guard_node(NAME, OPTION => VALUE...): as cdc_node(), with the guard, segments of 1 MB and no WAL but the test's own.
@@ -42,9 +45,12 @@ sub set_conf {
 
 # Waits until a sample that was begun after this call is through, with its alerts: the one that runs now does not count,
 # and alerts come after the sample that they are of.
-sub next_samples {
-    my ($node) = @_;
-    wait_in_server($node, 'samples >= before + 3 FROM cdc.guard_status()', 'the guard takes no samples');
+sub next_samples { return wait_samples($_[0], 3) }
+
+# Waits until the guard has taken so many samples more.
+sub wait_samples {
+    my ($node, $count) = @_;
+    wait_in_server($node, "samples >= before + $count FROM cdc.guard_status()", 'the guard takes no samples');
     return;
 }
 
@@ -106,10 +112,55 @@ sub fill_wal {
     return;
 }
 
+# Megabytes of WAL that no transaction holds, in many messages, which each consumer of the database is sent.
+sub write_wal {
+    my ($node, $megabytes) = @_;
+    # As in fill_wal().
+    $node->safe_psql('postgres', "SELECT count(pg_logical_emit_message(false, 'fill', repeat('x', 104857)))
+        FROM generate_series(1, 10 * $megabytes);
+        SELECT pg_logical_emit_message(true, 'fill', '')");
+    return;
+}
+
+# Megabytes of WAL without a transaction id, from a session; for no consumer, if that is in a database without slots.
+sub write_noise {
+    my ($session, $megabytes) = @_;
+    $session->query_safe("SELECT count(pg_logical_emit_message(false, 'noise', repeat('x', 1 << 20))) "
+            . "FROM generate_series(1, $megabytes)");
+    return;
+}
+
 # Columns of a slot's row in cdc.slots, with | between them.
 sub slot_row {
     my ($node, $slot, $columns) = @_;
     return $node->safe_psql('postgres', "SELECT $columns FROM cdc.slots WHERE slot_name = '$slot'");
+}
+
+# The whole row as a hash, read in a session.
+sub slot_state {
+    my ($session, $slot) = @_;
+    return decode_json($session->query_safe("SELECT to_json(s) FROM cdc.slots AS s WHERE slot_name = '$slot'"));
+}
+
+# Waits until that is as CONDITION (a code reference, or a cause) says. restart_lsn moves with checkpoints only, so
+# there are some. Returns the row.
+sub wait_for_state {
+    my ($session, $slot, $condition, $what) = @_;
+    my $fits = ref $condition ? $condition : sub { $_[0]{cause} eq $condition };
+    my ($state, $next) = (undef, time() + 1);
+    my $found = eval {
+        wait_until("slot $slot: " . ($what // "cause $condition"), sub {
+            if (time() > $next) {
+                $session->query_safe('CHECKPOINT');
+                $next = time() + 1;
+            }
+            $state = slot_state($session, $slot);
+            return $fits->($state);
+        });
+    };
+    return $state if $found;
+    diag(explain($state));
+    die $@;
 }
 
 # Waits until the guard itself has recorded a level for a slot, and maybe a cause.
@@ -122,11 +173,13 @@ sub wait_for_level {
     return;
 }
 
-# A slot's alerts in their order: what is asked for of each.
+# A slot's alerts in their order, of one kind or of all: what is asked for of each.
 sub alerts {
-    my ($node, $slot, $columns) = @_;
+    my ($node, $slot, $columns, $kind) = @_;
     $columns //= q(previous_level || '>' || level || ' ' || cause);
-    return $node->safe_psql('postgres', "SELECT $columns FROM cdc.alerts WHERE slot_name = '$slot' ORDER BY alert");
+    my $and = defined $kind ? "AND kind = '$kind'" : '';
+    return $node->safe_psql('postgres',
+        "SELECT $columns FROM cdc.alerts WHERE slot_name = '$slot' $and ORDER BY alert");
 }
 
 sub alert_count {
