@@ -3,7 +3,7 @@
 #   make unit fuzz                             tests that need no server (see scripts/test for all of them)
 
 EXTENSION = cdc_plugin
-EXTVERSION = 0.2
+EXTVERSION = 0.3
 MODULE_big = cdc_plugin
 DATA = $(wildcard sql/cdc_plugin--*.sql)
 
@@ -20,6 +20,9 @@ OBJS = $(PURE_OBJS) $(SERVER_OBJS)
 REGRESS = $(patsubst sql/%.sql,%,$(filter-out sql/cdc_plugin--%,$(sort $(wildcard sql/*.sql))))
 # Tests use slots under fixed names and create the extension in a fresh database.
 REGRESS_OPTS = --encoding=UTF8 --no-locale
+# What takes more than one session.
+ISOLATION = snapshot
+ISOLATION_OPTS = --inputdir=$(CURDIR)/test/isolation
 
 STD = -std=c++17
 WARNINGS = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Werror

@@ -12,6 +12,9 @@ SELECT item, status FROM cdc.preflight() WHERE item = 'wal_level';
 ALTER EXTENSION cdc_plugin UPDATE TO '0.2';
 SELECT extension FROM cdc.version();
 SELECT item FROM cdc.preflight() WHERE item IN ('wal_level', 'guard');
+ALTER EXTENSION cdc_plugin UPDATE TO '0.3';
+SELECT extension FROM cdc.version();
+SELECT cdc.snapshot_blocks('pg_catalog.pg_class');
 \set listing 'SELECT pg_describe_object(classid, objid, 0) FROM pg_depend AS d JOIN pg_extension AS e ON e.oid = d.refobjid WHERE deptype = ''e'' AND extname = ''cdc_plugin'' ORDER BY 1'
 CREATE TABLE upgraded AS :listing;
 SELECT count(*) > 20 AS objects, md5(string_agg(pg_describe_object, ',' ORDER BY pg_describe_object COLLATE "C")) AS upgraded FROM upgraded \gset

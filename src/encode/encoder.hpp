@@ -7,6 +7,12 @@
 
 namespace cdc::encode {
 
+// The largest batch size that may be asked for.
+constexpr Size kLargestBatch = static_cast<Size>(64) << 20;
+// The most bytes that one record's values may take: a message, which is one palloc'd buffer, also holds a batch that is
+// almost full, values of fixed size, and the replication protocol's own header.
+constexpr Size kMaxRecordBytes = pg::kMaxBuffer - kLargestBatch - (static_cast<Size>(2) << 20);
+
 struct Encoder {
     wire::Buffer *out;
     MemoryContext scratch;  // for what one change needs: reset by the caller behind each
@@ -15,9 +21,13 @@ struct Encoder {
     Size record_bytes;     // most bytes that one record's values may take
     Size limit;            // out->used may not pass this: set by begin_change()
     uint64 change;         // number of the change at hand: set by begin_change()
-    bool utf8;             // the server's encoding needs no conversion
-    bool pinned;           // settings are pinned in this transaction: cleared by the caller at its start
-    bool scratch_used;     // so that an untouched scratch needs no reset
+    // Where the transaction is the user's and goes on, who owns what output functions hold, so that it can be released
+    // when one fails; nullptr where the transaction is aborted in any case, as decoding does.
+    ResourceOwner owner;
+    bool utf8;          // the server's encoding needs no conversion
+    bool fetch;         // values out of line are fetched; else they are unchanged TOAST
+    bool pinned;        // settings are pinned in this transaction: cleared by the caller at its start
+    bool scratch_used;  // so that an untouched scratch needs no reset
 };
 
 // To be called where the values of a change start.

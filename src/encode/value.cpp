@@ -7,6 +7,7 @@
 #include "settings.hpp"
 
 #include "../pg/compat.hpp"
+#include "../pg/owner.hpp"
 #include "../pg/text.hpp"
 #include "../wire/value.hpp"
 
@@ -107,11 +108,16 @@ bool encode_numeric(Encoder &encoder, uint8_t element, const Payload &payload) {
 
 // What an output function prints (without one, the text of a jsonb), in the scratch context; nullptr if it is too large
 // or too deep for it. Elsewhere such an ERROR would end a query; here it would come again at each attempt and stop the
-// slot for ever. What the function leaves open is cleaned up when the decoding transaction aborts, as it always does.
+// slot for ever, and a snapshot of the table could never be had. What the function leaves open is released here if
+// there is an owner for it, and else when the decoding transaction aborts, as it always does.
 const char *print(Encoder &encoder, FmgrInfo *output, Datum datum) {
     const MemoryContext caller = MemoryContextSwitchTo(encoder.scratch);
+    const ResourceOwner caller_owner = CurrentResourceOwner;
     encoder.scratch_used = true;
     char *volatile text = nullptr;
+    if (encoder.owner != nullptr) {
+        CurrentResourceOwner = encoder.owner;
+    }
     PG_TRY();
     {
         if (output != nullptr) {
@@ -123,6 +129,7 @@ const char *print(Encoder &encoder, FmgrInfo *output, Datum datum) {
     }
     PG_CATCH();
     {
+        CurrentResourceOwner = caller_owner;
         MemoryContextSwitchTo(encoder.scratch);
         ErrorData *const error = CopyErrorData();
         const bool too_much = error->sqlerrcode == ERRCODE_PROGRAM_LIMIT_EXCEEDED ||
@@ -134,9 +141,13 @@ const char *print(Encoder &encoder, FmgrInfo *output, Datum datum) {
         }
         FreeErrorData(error);
         FlushErrorState();
+        if (encoder.owner != nullptr) {
+            encoder.owner = pg::replace_owner(encoder.owner);
+        }
         text = nullptr;
     }
     PG_END_TRY();
+    CurrentResourceOwner = caller_owner;
     MemoryContextSwitchTo(caller);
     return text;
 }
@@ -324,7 +335,7 @@ void encode_value(Encoder &encoder, uint8_t element, const Codec &codec, const c
     if (codec.length != -1) {
         sent = encode_form(encoder, element, codec, stored, Payload{stored, 0, true});
     } else {
-        if (VARATT_IS_EXTERNAL_ONDISK(stored)) {
+        if (VARATT_IS_EXTERNAL_ONDISK(stored) && !encoder.fetch) {
             out.advance_to(
                 wire::put_absent(out.reserve(wire::kFixedValueRoom), element, wire::Absent::kUnchangedToast));
             return;

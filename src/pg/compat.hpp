@@ -90,6 +90,20 @@ inline Oid primary_key_index(Relation relation) {
 #endif
 }
 
+// Whether a role may use a schema.
+inline bool may_use_schema(Oid schema, Oid role) {
+#if PG_VERSION_NUM >= 160000
+    return object_aclcheck(NamespaceRelationId, schema, role, ACL_USAGE) == ACLCHECK_OK;
+#else
+    return pg_namespace_aclcheck(schema, role, ACL_USAGE) == ACLCHECK_OK;
+#endif
+}
+
+// The number of a relation's file, as pg_class has it; each rewrite and TRUNCATE gives it another.
+inline Oid file_number(const FormData_pg_class *row) {
+    return row->relfilenode;
+}
+
 // How far there is WAL to decode.
 inline XLogRecPtr readable_wal_end() {
     if (RecoveryInProgress()) {

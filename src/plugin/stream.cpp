@@ -11,9 +11,7 @@ namespace cdc::plugin {
 
 namespace {
 
-// What a message may hold beside its longest record: a batch that is almost full, values of fixed size, and the
-// replication protocol's own header.
-constexpr Size kMessageReserve = static_cast<Size>(kMaxBatchBytes) + (2 << 20);
+static_assert(kMaxBatchBytes == static_cast<int64_t>(encode::kLargestBatch), "records are limited by it");
 // A byte can become six in JSON (\u001f).
 constexpr Size kJsonGrowth = 6;
 
@@ -73,7 +71,7 @@ Stream *open_stream(LogicalDecodingContext *ctx, const Options &options) {
     encoder.labels = encode::make_enum_labels(context);
     encoder.max_value_bytes =
         static_cast<Size>(options.max_value_bytes == 0 ? kMaxValueBytes : options.max_value_bytes);
-    encoder.record_bytes = pg::kMaxBuffer - kMessageReserve;
+    encoder.record_bytes = encode::kMaxRecordBytes;
     encoder.utf8 = GetDatabaseEncoding() == PG_UTF8;
     if (options.format == Format::kJson) {
         encoder.record_bytes /= kJsonGrowth;
