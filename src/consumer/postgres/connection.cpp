@@ -1,0 +1,232 @@
+// Connecting, and telling apart what the server refuses, what may work later, and what never will.
+#include "connection.hpp"
+
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <cstdlib>
+#include <initializer_list>
+#include <new>
+
+namespace cdc::consumer {
+
+namespace {
+
+// What a person reads in a log: libpq ends its messages with a newline and continues some on a second line.
+std::string one_line(std::string_view text) {
+    std::string line;
+    for (const char c : text) {
+        if (c != '\n' && c != '\t') {
+            line += c;
+        } else if (!line.empty() && line.back() != ' ') {
+            line += ' ';
+        }
+    }
+    while (!line.empty() && line.back() == ' ') {
+        line.pop_back();
+    }
+    return line;
+}
+
+bool contains_any(std::string_view text, const std::initializer_list<const char *> parts) {
+    for (const char *part : parts) {
+        if (text.find(part) != std::string_view::npos) {
+            return true;
+        }
+    }
+    return false;
+}
+
+bool is_wrong_user(std::string_view line) {
+    return contains_any(line, {"authentication failed", "pg_hba.conf", "no password supplied",
+                               "is not permitted to log in", "permission denied for database"}) ||
+           (contains_any(line, {"FATAL:"}) && contains_any(line, {"role \""}) &&
+            contains_any(line, {"does not exist"}));
+}
+
+bool is_wrong_target(std::string_view line) {
+    return contains_any(line, {"FATAL:"}) && contains_any(line, {"database \""}) &&
+           contains_any(line, {"does not exist"});
+}
+
+bool is_wrong_parameter(std::string_view line) {
+    return contains_any(
+        line, {"must be superuser or replication role", "definition of service", "service file", "invalid sslmode",
+               "invalid integer value", "invalid port number", "server does not support SSL", "root certificate file",
+               "certificate verify failed", "does not match host name", "unrecognized configuration parameter",
+               "invalid value for parameter", "could not match"});
+}
+
+// libpq tells of a failed connection by text alone, which the server words in its own language: what is not recognised
+// is worth another try. With several hosts, one that may come back is enough.
+[[noreturn]] void fail_to_connect(PGconn *connection) {
+    const std::string_view text = PQerrorMessage(connection);
+    bool wrong_user = false;
+    bool wrong_target = false;
+    for (size_t at = 0; at < text.size();) {
+        const size_t end = std::min(text.find('\n', at), text.size());
+        const std::string_view line = text.substr(at, end - at);
+        at = end + 1;
+        if (line.empty() || line.front() == '\t') {
+            continue;
+        }
+        if (is_wrong_user(line)) {
+            wrong_user = true;
+        } else if (is_wrong_target(line)) {
+            wrong_target = true;
+        } else if (!is_wrong_parameter(line)) {
+            throw ConnectionLost(one_line(text));
+        }
+    }
+    throw Failure(one_line(text), wrong_user     ? "Check user and password in the connection string, and the server's "
+                                                   "pg_hba.conf."
+                                  : wrong_target ? "Check dbname in the connection string."
+                                                 : "Check the connection string.");
+}
+
+void check_conninfo(const std::string &conninfo) {
+    char *message = nullptr;
+    PQconninfoOption *const options = PQconninfoParse(conninfo.c_str(), &message);
+    const std::string error = message == nullptr ? "" : one_line(message);
+    PQfreemem(message);
+    if (options == nullptr) {
+        throw Failure("invalid connection string: " + error,
+                      "It has the form 'host=db dbname=shop user=cdc' or postgresql://cdc@db/shop.", ExitCode::kUsage);
+    }
+    PQconninfoFree(options);
+}
+
+void log_notice(void *, const char *message) {
+    spdlog::debug("server says: {}", one_line(message));
+}
+
+// Whether the server ended the session, or the connection to it broke: class 08 and the shutdowns of class 57.
+bool is_lost(std::string_view sqlstate) {
+    return sqlstate.substr(0, 2) == "08" || sqlstate == "57P01" || sqlstate == "57P02" || sqlstate == "57P03";
+}
+
+}  // namespace
+
+long long Result::affected() const {
+    return std::strtoll(PQcmdTuples(result_.get()), nullptr, 10);
+}
+
+Connection::Connection(const std::string &conninfo, const Options &options) {
+    check_conninfo(conninfo);
+    // Of a parameter that comes twice, the later one counts: what stands in front of dbname are defaults.
+    std::vector<const char *> names;
+    std::vector<const char *> values;
+    const auto add = [&](const char *name, const char *value) {
+        names.push_back(name);
+        values.push_back(value);
+    };
+    if (std::getenv("PGCONNECT_TIMEOUT") == nullptr) {
+        add("connect_timeout", "10");
+    }
+    // A peer that is gone without a word is noticed within two minutes.
+    add("keepalives_idle", "60");
+    add("keepalives_interval", "10");
+    add("keepalives_count", "6");
+    add("fallback_application_name", options.application_name.c_str());
+    add("dbname", conninfo.c_str());
+    add("client_encoding", "UTF8");
+    if (options.replication) {
+        add("replication", "database");
+    }
+    add(nullptr, nullptr);
+    connection_.reset(PQconnectdbParams(names.data(), values.data(), 1));
+    if (connection_ == nullptr) {
+        throw std::bad_alloc();
+    }
+    if (PQstatus(get()) != CONNECTION_OK) {
+        fail_to_connect(get());
+    }
+    PQsetNoticeProcessor(get(), log_notice, nullptr);
+    // By SET, because settings in the connection string would win over others there. A role may have timeouts, which
+    // are for people: a copy takes as long as it takes.
+    std::string settings =
+        "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; SET extra_float_digits = 3; "
+        "SET bytea_output = 'hex'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+    if (PQserverVersion(get()) >= 140000) {
+        settings += "; SET idle_session_timeout = 0";
+    }
+    if (PQserverVersion(get()) >= 170000) {
+        settings += "; SET transaction_timeout = 0";
+    }
+    query(settings);
+}
+
+Result Connection::query(const std::string &sql) {
+    return check(PQexec(get(), sql.c_str()));
+}
+
+Result Connection::query(const std::string &sql, const std::vector<std::optional<std::string>> &parameters) {
+    std::vector<const char *> values;
+    values.reserve(parameters.size());
+    for (const auto &parameter : parameters) {
+        values.push_back(parameter ? parameter->c_str() : nullptr);
+    }
+    return check(
+        PQexecParams(get(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0));
+}
+
+Result Connection::check(PGresult *result) {
+    Result owned(result);
+    switch (PQresultStatus(result)) {
+        case PGRES_EMPTY_QUERY:
+        case PGRES_COMMAND_OK:
+        case PGRES_TUPLES_OK:
+        case PGRES_SINGLE_TUPLE:
+        case PGRES_COPY_IN:
+        case PGRES_COPY_OUT:
+        case PGRES_COPY_BOTH:
+            return owned;
+        default:  // nullptr, too
+            fail(result);
+    }
+}
+
+void Connection::fail(const PGresult *result) {
+    const auto field = [&](int code) {
+        const char *const text = result == nullptr ? nullptr : PQresultErrorField(result, code);
+        return std::string(text == nullptr ? "" : text);
+    };
+    const std::string sqlstate = field(PG_DIAG_SQLSTATE);
+    std::string message = one_line(field(PG_DIAG_MESSAGE_PRIMARY));
+    if (message.empty()) {
+        message = one_line(result == nullptr ? PQerrorMessage(get()) : PQresultErrorMessage(result));
+    }
+    if (message.empty()) {
+        message = "the connection to the server was lost";
+    }
+    if (PQstatus(get()) != CONNECTION_OK || is_lost(sqlstate)) {
+        throw ConnectionLost(message);
+    }
+    throw ServerError(message, sqlstate, field(PG_DIAG_MESSAGE_DETAIL), field(PG_DIAG_MESSAGE_HINT));
+}
+
+std::string Connection::quote_name(std::string_view name) const {
+    return quote_identifier(name);
+}
+
+std::string Connection::quote_literal(std::string_view text) const {
+    const std::unique_ptr<char, decltype(&PQfreemem)> literal(PQescapeLiteral(get(), text.data(), text.size()),
+                                                              PQfreemem);
+    if (literal == nullptr) {
+        throw Failure("text that cannot be quoted: " + one_line(PQerrorMessage(get())));
+    }
+    return literal.get();
+}
+
+std::string quote_identifier(std::string_view name) {
+    std::string quoted = "\"";
+    for (const char c : name) {
+        quoted += c;
+        if (c == '"') {
+            quoted += c;
+        }
+    }
+    return quoted += '"';
+}
+
+}  // namespace cdc::consumer
