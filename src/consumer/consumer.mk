@@ -4,7 +4,8 @@ CONSUMER ?= $(if $(wildcard src/consumer/main.cpp),yes,no)
 
 CONSUMER_SOURCES = $(wildcard src/consumer/*.cpp src/consumer/*/*.cpp)
 CONSUMER_OBJS = $(CONSUMER_SOURCES:.cpp=.o)
-CONSUMER_WIRE_OBJS = $(patsubst %.cpp,%.o,$(wildcard src/wire/*.cpp))
+# Pure parts that it shares with the module.
+CONSUMER_WIRE_OBJS = $(patsubst %.cpp,%.o,$(wildcard src/wire/*.cpp)) src/plugin/pattern.o
 CONSUMER_LIBS = -lpq -lsqlite3 -lprometheus-cpp-pull -lprometheus-cpp-core -lspdlog -lfmt -lpthread
 
 ifeq ($(CONSUMER),yes)
