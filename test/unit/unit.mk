@@ -1,4 +1,5 @@
-# Unit tests, which need no server: make unit. Built out of tree, under sanitizers, from the pure sources of the module.
+# Unit tests, which need no server: make unit. Built out of tree, under sanitizers, from the pure sources of the module
+# and from those sources of cdc_consumer that need no server either.
 #   UNIT_SANITIZE=...   other sanitizers than the default; empty for none (then rebuild: make clean)
 #   UNIT_ARGS=...       for the test program, for example --gtest_filter='Calendar.*'
 
@@ -8,7 +9,8 @@ UNIT_ARGS ?=
 UNIT_BUILD = build/unit
 UNIT_TESTS = $(sort $(wildcard test/unit/*.cpp))
 UNIT_TEST_OBJS = $(UNIT_TESTS:%.cpp=$(UNIT_BUILD)/%.o)
-UNIT_OBJS = $(UNIT_TEST_OBJS) $(PURE_SOURCES:%.cpp=$(UNIT_BUILD)/%.o)
+UNIT_CONSUMER_SOURCES = $(wildcard src/consumer/model/*.cpp src/consumer/sink/sqlite*.cpp)
+UNIT_OBJS = $(UNIT_TEST_OBJS) $(PURE_SOURCES:%.cpp=$(UNIT_BUILD)/%.o) $(UNIT_CONSUMER_SOURCES:%.cpp=$(UNIT_BUILD)/%.o)
 
 # Code that protoc generates from the schema: a system header to us, so that warnings stay errors in our own code.
 PROTO_BUILD = build/proto
@@ -27,7 +29,7 @@ unit: $(UNIT_BUILD)/unit_tests
 	$< $(UNIT_ARGS)
 
 $(UNIT_BUILD)/unit_tests: $(UNIT_OBJS) $(UNIT_BUILD)/change.pb.o
-	$(CXX) $(SANITIZE_FLAGS) $^ -o $@ -lgtest -lgtest_main -lprotobuf -lpthread
+	$(CXX) $(SANITIZE_FLAGS) $^ -o $@ -lgtest -lgtest_main -lprotobuf -lsqlite3 -lpthread
 
 $(UNIT_OBJS): $(UNIT_BUILD)/%.o: %.cpp test/unit/unit.mk | $(PROTO_STEM).cc
 	@mkdir -p $(@D)

@@ -3,14 +3,17 @@
 
 #include "row.hpp"
 
+#include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace cdc::consumer {
 
 // Appends the value as PostgreSQL's input function of its type takes it, independent of settings: arrays as
 // {"a",NULL} with dimensions and lower bounds, bytea as \x00ff, booleans as t and f. Not for values that are absent or
-// too large. Throws CorruptStream.
-void append_text(std::string &out, const wire::ValueView &value);
+// too large. Throws CorruptStream. `type_oid`, Column::value_type(), matters to box[] (which is delimited by
+// semicolons), int2vector and oidvector only.
+void append_text(std::string &out, const wire::ValueView &value, uint32_t type_oid = 0);
 
 // Appends the value as JSON, as to_jsonb() prints it. NULL is null.
 void append_json(std::string &out, const wire::ValueView &value);
