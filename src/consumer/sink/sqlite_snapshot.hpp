@@ -1,0 +1,43 @@
+// A copy in the making: tables beside those that readers see, filled by several threads over one connection, and their
+// way into the place of the old ones.
+#pragma once
+
+#include "sink.hpp"
+#include "sqlite_database.hpp"
+#include "sqlite_state.hpp"
+
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+namespace cdc::consumer {
+
+class SqliteSnapshot {
+ public:
+    // `mutex` guards the database.
+    SqliteSnapshot(Database &database, SqliteState &state, std::mutex &mutex)
+        : database_(database), state_(state), mutex_(mutex) {}
+
+    // The calls of Sink; finish() runs inside of a transaction of the caller, who holds the mutex.
+    void begin(const std::string &slot, const std::vector<Relation> &relations);
+    std::unique_ptr<SnapshotWriter> open_writer(const Relation &relation);
+    void finish(const std::string &slot);
+
+    // Ends the transaction that rows are written in, so that another may begin. The caller holds the mutex.
+    void commit_rows();
+
+ private:
+    class Writer;
+
+    void swap(const Relation &relation);
+
+    Database &database_;
+    SqliteState &state_;
+    std::mutex &mutex_;
+    std::vector<Relation> relations_;
+    uint64_t rows_ = 0;     // in the open transaction
+    bool spoiled_ = false;  // rows that must not count could not be taken back
+};
+
+}  // namespace cdc::consumer
