@@ -1,0 +1,46 @@
+// Copies in the making, in tables of their own, and how they become the ones that readers see.
+#pragma once
+
+#include "postgres_schema.hpp"
+#include "postgres_state.hpp"
+#include "sink.hpp"
+
+#include "../postgres/connection.hpp"
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+namespace cdc::consumer {
+
+class PostgresSnapshot {
+ public:
+    PostgresSnapshot(Connection &connection, PostgresSchema &schema, PostgresState &state, std::string conninfo)
+        : connection_(connection), schema_(schema), state_(state), conninfo_(std::move(conninfo)) {}
+
+    // Inside a transaction.
+    void begin(const std::string &slot, const std::vector<Relation> &relations);
+    // From any thread.
+    std::unique_ptr<SnapshotWriter> open_writer(const Relation &relation) const;
+    // Builds keys: what can be done before the transaction that swap() is to be in.
+    void prepare_swap();
+    void swap(const std::string &slot);
+
+ private:
+    struct Stage {
+        TableName table;
+        std::vector<Relation> relations;  // more than one: partitions
+        CopyTable definition;
+    };
+
+    void bring_over(const TableName &target, const Stage &stage, const std::vector<std::string> &known_columns);
+
+    Connection &connection_;
+    PostgresSchema &schema_;
+    PostgresState &state_;
+    const std::string conninfo_;
+    std::map<TableName, Stage> stages_;  // by target
+};
+
+}  // namespace cdc::consumer
