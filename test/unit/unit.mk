@@ -9,7 +9,9 @@ UNIT_ARGS ?=
 UNIT_BUILD = build/unit
 UNIT_TESTS = $(sort $(wildcard test/unit/*.cpp))
 UNIT_TEST_OBJS = $(UNIT_TESTS:%.cpp=$(UNIT_BUILD)/%.o)
-UNIT_CONSUMER_SOURCES = $(wildcard src/consumer/model/*.cpp src/consumer/sink/sqlite*.cpp)
+# What of the consumer needs no server, and its libraries.
+UNIT_CONSUMER_SOURCES = $(wildcard src/consumer/model/*.cpp src/consumer/sink/sqlite*.cpp) src/consumer/command_line.cpp
+UNIT_CONSUMER_LIBS = -lsqlite3 -lpq
 UNIT_OBJS = $(UNIT_TEST_OBJS) $(PURE_SOURCES:%.cpp=$(UNIT_BUILD)/%.o) $(UNIT_CONSUMER_SOURCES:%.cpp=$(UNIT_BUILD)/%.o)
 
 # Code that protoc generates from the schema: a system header to us, so that warnings stay errors in our own code.
@@ -18,18 +20,18 @@ PROTO_STEM = $(PROTO_BUILD)/cdc_plugin/v1/change.pb
 
 SANITIZE_FLAGS = $(if $(UNIT_SANITIZE),-fsanitize=$(UNIT_SANITIZE) -fno-sanitize-recover=all)
 UNIT_CXXFLAGS = $(STD) $(UNIT_OPTIMIZE) -g -fno-omit-frame-pointer $(SANITIZE_FLAGS) -DCDC_TOP='"$(CURDIR)"' -Isrc \
-	-isystem $(PROTO_BUILD)
+	-isystem $(PROTO_BUILD) -isystem $(shell $(PG_CONFIG) --includedir)
 
 # Most of the time to build goes into the tests, which do not need to be fast.
 UNIT_OPTIMIZE = -O1
-$(UNIT_TEST_OBJS) $(UNIT_BUILD)/change.pb.o: UNIT_OPTIMIZE = -O0
+$(UNIT_TEST_OBJS) $(UNIT_BUILD)/change.pb.o $(UNIT_BUILD)/src/consumer/command_line.o: UNIT_OPTIMIZE = -O0
 
 .PHONY: unit
 unit: $(UNIT_BUILD)/unit_tests
 	$< $(UNIT_ARGS)
 
 $(UNIT_BUILD)/unit_tests: $(UNIT_OBJS) $(UNIT_BUILD)/change.pb.o
-	$(CXX) $(SANITIZE_FLAGS) $^ -o $@ -lgtest -lgtest_main -lprotobuf -lsqlite3 -lpthread
+	$(CXX) $(SANITIZE_FLAGS) $^ -o $@ -lgtest -lgtest_main -lprotobuf $(UNIT_CONSUMER_LIBS) -lpthread
 
 $(UNIT_OBJS): $(UNIT_BUILD)/%.o: %.cpp test/unit/unit.mk | $(PROTO_STEM).cc
 	@mkdir -p $(@D)

@@ -12,12 +12,16 @@ struct Counters {
     Count transactions{0};  // applied
     Count skipped{0};       // transactions that the sink had already
     Count inserts{0}, updates{0}, deletes{0}, truncates{0}, messages{0};
-    Count snapshot_rows{0};
-    Count snapshots{0};  // completed
-    Count groups{0};     // transactions of the sink
+    Count snapshot_rows{0};  // copied, over all snapshots
+    Count snapshots{0};      // completed
+    Count groups{0};         // transactions of the sink
     Count reconnects{0};
     Count errors{0};
     Count received_bytes{0};
+
+    // Of the snapshot that runs, or ran last: as SnapshotProgress has them.
+    Count snapshot_tables{0}, snapshot_tables_done{0};
+    Count snapshot_blocks{0}, snapshot_blocks_done{0};
 
     std::atomic<uint64_t> received_lsn{0};   // end of WAL that the server named last
     std::atomic<uint64_t> applied_lsn{0};    // the sink's position
