@@ -34,9 +34,9 @@ using namespace std::chrono_literals;
 
 // In lines of at most 100 columns.
 const char kHelp[] =
-    R"(cdc_consumer keeps a copy of PostgreSQL tables: it copies them as they are, then applies every committed
-transaction in its order, from a replication slot of the output plugin cdc_plugin. Kill it at any
-moment: the next run goes on where the copy ends, and nothing is missed or applied twice.
+    R"(cdc_consumer keeps a copy of PostgreSQL tables: it copies them as they are, then applies every
+committed transaction in its order, from a replication slot of the output plugin cdc_plugin. Kill it
+at any moment: the next run goes on where the copy ends, and nothing is missed or applied twice.
 
 Usage: cdc_consumer COMMAND [OPTIONS]
 
@@ -256,7 +256,7 @@ void check_metrics_address(const std::string &address) {
     if (host.empty() || host.find_first_of(", /") != std::string::npos ||
         (!bracketed && host.find_first_of(":[]") != std::string::npos)) {
         refuse("--metrics: '" + address + "' is not ADDRESS:PORT",
-               "Examples: 127.0.0.1:9187, [::1]:9187, 0.0.0.0:9187 for all interfaces.");
+               "Examples: 127.0.0.1:9187, or 0.0.0.0:9187 for all interfaces.");
     }
     parse_count("--metrics", address.substr(colon + 1), 1, 65535);
 }
@@ -535,6 +535,22 @@ std::string plain(std::string message) {
     return without_passwords(message);
 }
 
+// In the order that CLI11 wants: the last one first. It would take what follows `--source=` for its value.
+std::vector<std::string> arguments(int argc, const char *const *argv) {
+    std::vector<std::string> reversed;
+    for (int i = argc - 1; i > 0; --i) {
+        const std::string word = argv[i];
+        const size_t equals = word.find('=');
+        if (word.compare(0, 2, "--") == 0 && equals + 1 == word.size()) {
+            reversed.emplace_back();
+            reversed.push_back(word.substr(0, equals));
+        } else {
+            reversed.push_back(word);
+        }
+    }
+    return reversed;
+}
+
 }  // namespace
 
 std::string without_passwords(const std::string &text) {
@@ -555,7 +571,7 @@ CommandLine parse_command_line(int argc, const char *const *argv) {
     add_options(app, line);
     add_commands(app, line);
     try {
-        app.parse(argc, argv);
+        app.parse(arguments(argc, argv));
     } catch (const CLI::CallForHelp &) {
         line.command = Command::kPrint;
         line.text = kHelp;
@@ -569,6 +585,12 @@ CommandLine parse_command_line(int argc, const char *const *argv) {
         refuse(no_command ? "a command is missing" : plain(error.what()),
                no_command ? "It may be run, status, resnapshot, drop-slot or replay: see cdc_consumer --help."
                           : "See cdc_consumer --help.");
+    } catch (const CLI::ExtrasError &) {
+        refuse("'" + plain(app.remaining(true).front()) + "' was not expected");
+    } catch (const CLI::ArgumentMismatch &error) {
+        // CLI11 says: NAME: and something about numbers
+        const std::string text = error.what();
+        refuse(text.substr(0, text.find(':')) + " takes one value, once");
     } catch (const CLI::ConfigError &error) {
         // CLI11 says: INI was not able to parse NAME
         const std::string text = error.what();

@@ -179,8 +179,9 @@ Metrics::Metrics(const std::string &address, const Counters &counters) {
     try {
         state_ = std::make_unique<State>(address, counters);
     } catch (const std::exception &) {  // says nothing about why
-        throw Failure("cannot listen on " + address + " for metrics",
-                      "Is the port in use, or the address not one of this machine? See --metrics.");
+        throw Failure(
+            "cannot listen on " + address + " for metrics",
+            "Is the port in use, or the address not one of this machine? IPv6 needs a civetweb built with it.");
     }
     state_->exposer.RegisterCollectable(state_->collector);
 }

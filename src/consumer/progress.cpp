@@ -83,8 +83,8 @@ std::string ProgressMeter::text(Clock::time_point now) {
     } else if (phase == kStreaming) {
         const uint64_t received = counters_.received_lsn;
         const uint64_t confirmed = counters_.confirmed_lsn;
-        text = fmt::format("streaming: {} changes/s in {} transactions/s, {}/s received; {} not confirmed",
-                           rate(&Sample::changes), rate(&Sample::transactions), size_text(rate(&Sample::bytes)),
+        text = fmt::format("streaming: {} changes/s, {} transactions/s, {}/s; {} unconfirmed", rate(&Sample::changes),
+                           rate(&Sample::transactions), size_text(rate(&Sample::bytes)),
                            size_text(received > confirmed ? received - confirmed : 0));
     } else {
         text = phase == kReconnecting ? "waiting to reconnect" : "starting";
