@@ -121,8 +121,13 @@ ExitCode show_status(const CommandLine &line) {
     Status status;
     status.slot_name = settings.slot;
     status.sink_given = !settings.sink.empty();
+    Source source(settings.source);
+    status.database = source.database();
+    status.system_identifier = source.system_identifier();
+    // In this order, because a consumer that runs meanwhile must not make the slot look ahead of the sink, or the sink
+    // ahead of the source.
+    status.slot = source.slot(settings.slot);
     if (status.sink_given) {
-        // First, because what is committed meanwhile must not make the sink look ahead of the source.
         try {
             status.state = sink_state(settings, status.sink_name);
         } catch (const std::exception &error) {
@@ -130,12 +135,8 @@ ExitCode show_status(const CommandLine &line) {
             status.sink_unknown = error.what();
         }
     }
-    Source source(settings.source);
-    status.database = source.database();
-    status.system_identifier = source.system_identifier();
-    status.slot = source.slot(settings.slot);
-    status.guard = guard_view(source.connection(), settings.slot);
     status.source_end = source.current_lsn();
+    status.guard = guard_view(source.connection(), settings.slot);
     print(line.json ? status.json() : status.table());
     return status.verdict().code;
 }
