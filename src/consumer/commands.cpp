@@ -6,7 +6,7 @@
 #include "status.hpp"
 
 #include "pipeline/counters.hpp"
-#include "pipeline/log.hpp"
+#include <spdlog/spdlog.h>
 #include "pipeline/run.hpp"
 
 #include <unistd.h>

@@ -4,7 +4,7 @@
 #include "progress.hpp"
 
 #include "model/failure.hpp"
-#include "pipeline/log.hpp"
+#include <spdlog/spdlog.h>
 #include "postgres/connection.hpp"
 
 #include <spdlog/sinks/stdout_color_sinks.h>

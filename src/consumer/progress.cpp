@@ -1,7 +1,7 @@
 // Progress from counters.
 #include "progress.hpp"
 
-#include "pipeline/log.hpp"
+#include <spdlog/spdlog.h>
 
 #include <fmt/format.h>
 

@@ -59,7 +59,10 @@ void run() {
         }
         const int64 interval = settings.interval_ms * INT64CONST(1000);
         int64 now = steady_now();
-        if (now >= next || next > now + interval) {
+        if (next > now + interval) {
+            next = now;  // the interval was shortened
+        }
+        if (now >= next) {
             if (settings.enabled) {
                 take_sample();
             }

@@ -205,6 +205,7 @@ class Runner {
     // A new slot, and a copy of the tables as of its start.
     void copy(Source &source, SinkState &state) {
         counters_.phase = 1;
+        copied_rows_ = 0;
         const std::optional<SlotInfo> old_slot = source.slot(settings_.slot);
         if (old_slot && old_slot->plugin != "cdc_plugin") {
             throw Failure(
@@ -233,10 +234,17 @@ class Runner {
         state.phase = Phase::kStreaming;
         state.position = slot.consistent_point();
         ++counters_.snapshots;
-        spdlog::info("the copy is complete: {} rows", counters_.snapshot_rows.load());
+        spdlog::info("the copy is complete: {} rows", copied_rows_);
     }
 
-    void count(const SnapshotProgress &progress) { counters_.snapshot_rows = progress.rows; }
+    void count(const SnapshotProgress &progress) {
+        counters_.snapshot_tables = progress.tables;
+        counters_.snapshot_tables_done = progress.tables_done;
+        counters_.snapshot_blocks = static_cast<uint64_t>(progress.blocks);
+        counters_.snapshot_blocks_done = static_cast<uint64_t>(progress.blocks_done);
+        counters_.snapshot_rows += progress.rows - copied_rows_;
+        copied_rows_ = progress.rows;
+    }
 
     // A slot that nobody will read from would hold back WAL.
     void drop_quietly() noexcept {
@@ -253,9 +261,10 @@ class Runner {
     StreamReader reader_;
     SinkOptions options_;
     std::unique_ptr<Sink> sink_;
-    bool known_ = false;      // the sink has a state of this slot
-    bool connected_ = false;  // the source answered in this run
-    bool streamed_ = false;   // something came in this attempt
+    uint64_t copied_rows_ = 0;  // in the copy at hand
+    bool known_ = false;        // the sink has a state of this slot
+    bool connected_ = false;    // the source answered in this run
+    bool streamed_ = false;     // something came in this attempt
     Clock::time_point lost_since_{};
 };
 
