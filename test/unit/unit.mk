@@ -10,7 +10,9 @@ UNIT_BUILD = build/unit
 UNIT_TESTS = $(sort $(wildcard test/unit/*.cpp))
 UNIT_TEST_OBJS = $(UNIT_TESTS:%.cpp=$(UNIT_BUILD)/%.o)
 # What of the consumer needs no server, and its libraries.
-UNIT_CONSUMER_SOURCES = $(wildcard src/consumer/model/*.cpp src/consumer/sink/sqlite*.cpp) src/consumer/command_line.cpp
+UNIT_CONSUMER_SOURCES = $(wildcard src/consumer/model/*.cpp src/consumer/sink/sqlite*.cpp) \
+	src/consumer/sink/postgres_value.cpp src/consumer/sink/postgres_copy.cpp src/consumer/postgres/binary_copy.cpp \
+	src/consumer/source/message_queue.cpp src/consumer/command_line.cpp
 UNIT_CONSUMER_LIBS = -lsqlite3 -lpq
 UNIT_OBJS = $(UNIT_TEST_OBJS) $(PURE_SOURCES:%.cpp=$(UNIT_BUILD)/%.o) $(UNIT_CONSUMER_SOURCES:%.cpp=$(UNIT_BUILD)/%.o)
 

@@ -143,7 +143,11 @@ Relation Source::definition(const SourceTable &table) {
     if (!wire::next_record(reader, record) || record.kind != wire::record::relation) {
         throw CorruptStream("cdc.snapshot() does not begin with the definition of " + table.table.text());
     }
-    return parse_relation(record.bytes);
+    Relation relation = parse_relation(record.bytes);
+    if (relation.id != table.id) {
+        throw CorruptStream("cdc.snapshot() describes another table than " + table.table.text());
+    }
+    return relation;
 }
 
 std::optional<SlotInfo> Source::slot(const std::string &name) {
