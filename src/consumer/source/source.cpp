@@ -102,7 +102,7 @@ void Source::check_server() {
     }
     const Result extension = connection_.query(
         "SELECT e.extversion, a.default_version,"
-        "       to_regprocedure('cdc.snapshot(regclass, bigint, bigint, integer)') IS NOT NULL "
+        "       to_regproc('cdc.snapshot') IS NOT NULL "
         "FROM (SELECT 1) AS one LEFT JOIN pg_extension AS e ON e.extname = 'cdc_plugin'"
         "     LEFT JOIN pg_available_extensions AS a ON a.name = 'cdc_plugin'");
     if (extension.is_null(0, 0)) {
