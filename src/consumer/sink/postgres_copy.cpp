@@ -69,13 +69,13 @@ void CopyEncoder::row(const Relation &relation, const Row &row) {
         require_value(relation, i, row[i]);
     }
     if (binary_) {
-        put_binary_row(row);
+        put_binary_row(relation, row);
     } else {
-        put_text_row(row);
+        put_text_row(relation, row);
     }
 }
 
-void CopyEncoder::put_binary_row(const Row &row) {
+void CopyEncoder::put_binary_row(const Relation &relation, const Row &row) {
     put_int16(out_, static_cast<int16_t>(row.size() + (partition_ ? 1 : 0)));
     for (size_t i = 0; i < row.size(); ++i) {
         if (is_null(row[i])) {
@@ -86,7 +86,7 @@ void CopyEncoder::put_binary_row(const Row &row) {
                               std::to_string(i + 1) + ")");
             }
             text_.clear();
-            append_text(text_, row[i]);
+            append_text(text_, row[i], relation.columns[i].value_type());
             put_int32(out_, static_cast<int32_t>(text_.size()));
             out_.append(text_.data(), text_.size());
         }
@@ -97,7 +97,7 @@ void CopyEncoder::put_binary_row(const Row &row) {
     }
 }
 
-void CopyEncoder::put_text_row(const Row &row) {
+void CopyEncoder::put_text_row(const Relation &relation, const Row &row) {
     for (size_t i = 0; i < row.size(); ++i) {
         if (i != 0) {
             out_.append('\t');
@@ -106,7 +106,7 @@ void CopyEncoder::put_text_row(const Row &row) {
             out_.append("\\N", 2);
         } else {
             text_.clear();
-            append_text(text_, row[i]);
+            append_text(text_, row[i], relation.columns[i].value_type());
             put_escaped(out_, text_);
         }
     }

@@ -32,8 +32,8 @@ class CopyEncoder {
     void clear() { out_.used = 0; }
 
  private:
-    void put_binary_row(const Row &row);
-    void put_text_row(const Row &row);
+    void put_binary_row(const Relation &relation, const Row &row);
+    void put_text_row(const Relation &relation, const Row &row);
 
     const std::vector<BinaryForm> forms_;
     const std::optional<uint32_t> partition_;

@@ -170,7 +170,7 @@ void PostgresRows::add(Parameters &to, const Target &target, size_t column, cons
         return;
     }
     text_.clear();
-    append_text(text_, value);
+    append_text(text_, value, target.relation->columns[column].value_type());
     to.buffer().append(text_.data(), text_.size());
     to.close_text();
 }
