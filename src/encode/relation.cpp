@@ -39,7 +39,8 @@ void find_primary_key(Relation relation, uint32 *positions) {
         return;
     }
     const auto *const row = reinterpret_cast<Form_pg_index>(GETSTRUCT(tuple));
-    for (int i = 0; i < row->indnkeyatts; ++i) {
+    // One that is checked at the end of a transaction does not tell its rows apart before that.
+    for (int i = 0; row->indimmediate && i < row->indnkeyatts; ++i) {
         const AttrNumber attribute = row->indkey.values[i];
         if (attribute > 0) {
             positions[attribute - 1] = static_cast<uint32>(i + 1);
@@ -92,7 +93,23 @@ void write_column(RelationLayout *layout, wire::Buffer &out, const FormData_pg_a
         attribute->attgenerated == ATTRIBUTE_GENERATED_STORED ? wire::Generated::kStored : wire::Generated::kNone;
     column.in_replica_identity = described.in_identity;
     column.primary_key_position = primary_key_position;
+    column.attribute_number = static_cast<uint32>(attribute->attnum);
     wire::write_relation_column(out, column);
+}
+
+wire::RootRecord find_root(RelationLayout *layout, Relation relation) {
+    wire::RootRecord root{};
+    List *const ancestors =
+        relation->rd_rel->relispartition ? get_partition_ancestors(RelationGetRelid(relation)) : NIL;
+    const char *const name = ancestors == NIL ? nullptr : get_rel_name(llast_oid(ancestors));
+    if (name != nullptr) {
+        const Oid schema = get_rel_namespace(llast_oid(ancestors));
+        root.relation_id = llast_oid(ancestors);
+        root.schema = schema_name(schema);
+        root.name = pg::name_to_utf8(name);
+        add_name_source(layout, NAMESPACEOID, schema);
+    }
+    return root;
 }
 
 }  // namespace
@@ -108,7 +125,7 @@ RelationLayout *describe_relation(Relation relation, MemoryContext context) {
     layout->identity = replica_identity(relation);
     layout->attribute_count = descriptor->natts;
     layout->attributes = static_cast<Attribute *>(MemoryContextAllocZero(context, (count + 1) * sizeof(Attribute)));
-    layout->name_sources = static_cast<NameSource *>(MemoryContextAlloc(context, (2 * count + 1) * sizeof(NameSource)));
+    layout->name_sources = static_cast<NameSource *>(MemoryContextAlloc(context, (2 * count + 2) * sizeof(NameSource)));
     add_name_source(layout, NAMESPACEOID, RelationGetNamespace(relation));
     layout->fixed_room = (count + 1) * wire::kFixedValueRoom;
 
@@ -138,7 +155,7 @@ RelationLayout *describe_relation(Relation relation, MemoryContext context) {
         }
         write_column(layout, message, attribute, described, primary_key[i]);
     }
-    layout->fingerprint = wire::write_relation_fingerprint(message, 0);
+    layout->fingerprint = wire::write_relation_end(message, 0, find_root(layout, relation));
 
     auto *const bytes = static_cast<char *>(MemoryContextAlloc(context, message.used));
     memcpy(bytes, message.data, message.used);

@@ -217,9 +217,15 @@ bool matches_prefix(std::string_view patterns, std::string_view prefix) {
     return match_patterns(patterns, &prefix, 1);
 }
 
-bool selects_table(const Options &options, std::string_view schema, std::string_view table) {
-    return (options.tables.empty() || matches_table(options.tables, schema, table)) &&
-           (options.exclude_tables.empty() || !matches_table(options.exclude_tables, schema, table));
+bool selects_table(const Options &options, const TableName *names, size_t count) {
+    bool selected = options.tables.empty();
+    for (size_t i = 0; i < count; ++i) {
+        selected = selected || matches_table(options.tables, names[i].schema, names[i].table);
+        if (!options.exclude_tables.empty() && matches_table(options.exclude_tables, names[i].schema, names[i].table)) {
+            return false;
+        }
+    }
+    return selected;
 }
 
 bool selects_message(const Options &options, std::string_view prefix) {

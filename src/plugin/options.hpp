@@ -56,8 +56,14 @@ OptionError check_options(const Options &options);
 bool matches_table(std::string_view patterns, std::string_view schema, std::string_view table);
 bool matches_prefix(std::string_view patterns, std::string_view prefix);
 
-// Whether the options select a table.
-bool selects_table(const Options &options, std::string_view schema, std::string_view table);
+// A name that a table goes by: its own, or for a partition also those of the tables above it.
+struct TableName {
+    std::string_view schema;
+    std::string_view table;
+};
+
+// Whether the options select a table: one of its names is in `tables`, and none in `exclude_tables`.
+bool selects_table(const Options &options, const TableName *names, size_t count);
 // Whether the options select a logical message; heartbeats always are.
 bool selects_message(const Options &options, std::string_view prefix);
 

@@ -7,6 +7,7 @@ namespace cdc::plugin {
 
 struct RelationCache {
     HTAB *by_id;
+    HTAB *ancestors;  // OIDs of the tables above the valid entries, so that few invalidations need a search
     MemoryContext context;
     const Options *options;
     encode::EnumLabels *labels;
@@ -37,6 +38,19 @@ void mark_all(RelationCache *cache) {
     }
 }
 
+// The partitions below a table: it may have another name now, or another table above it.
+void mark_below(RelationCache *cache, Oid ancestor) {
+    HASH_SEQ_STATUS scan;
+    hash_seq_init(&scan, cache->by_id);
+    while (auto *const entry = static_cast<CachedRelation *>(hash_seq_search(&scan))) {
+        for (int i = 0; entry->valid && i < entry->ancestor_count; ++i) {
+            if (entry->ancestors[i].relation_id == ancestor) {
+                mark(cache, entry);
+            }
+        }
+    }
+}
+
 extern "C" void relation_changed(Datum, Oid relation_id) {
     if (active == nullptr) {
         return;
@@ -49,11 +63,21 @@ extern "C" void relation_changed(Datum, Oid relation_id) {
     if (entry != nullptr) {
         mark(active, entry);
     }
+    bool is_ancestor;
+    hash_search(active->ancestors, &relation_id, HASH_REMOVE, &is_ancestor);  // none is left when all are marked
+    if (is_ancestor) {
+        mark_below(active, relation_id);
+    }
 }
 
 bool has_name_from(const CachedRelation *entry, int cache_id, uint32 hash) {
     if (cache_id == NAMESPACEOID && entry->schema_hash == hash) {
         return true;
+    }
+    for (int i = 0; cache_id == NAMESPACEOID && i < entry->ancestor_count; ++i) {
+        if (entry->ancestors[i].schema_hash == hash) {
+            return true;
+        }
     }
     const encode::RelationLayout *const layout = entry->layout;
     for (int i = 0; layout != nullptr && i < layout->name_source_count; ++i) {
@@ -108,21 +132,60 @@ bool is_table(Relation relation) {
     return kind == RELKIND_RELATION || kind == RELKIND_PARTITIONED_TABLE;
 }
 
+// Made when it is needed: most tables that are not selected need none.
+MemoryContext context_of(RelationCache *cache, CachedRelation *entry) {
+    if (entry->context == nullptr) {
+        entry->context = AllocSetContextCreate(cache->context, "cdc_plugin relation", ALLOCSET_SMALL_SIZES);
+    }
+    return entry->context;
+}
+
+TableName name_of(Oid schema, const char *table) {
+    const char *const name = get_namespace_name(schema);
+    return TableName{name == nullptr ? "" : name, table};
+}
+
+// Whether the options select a table, by its own name or by one above it; remembers what that depends on.
+bool is_selected(RelationCache *cache, CachedRelation *entry, Relation relation) {
+    const Oid schema = RelationGetNamespace(relation);
+    entry->schema_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(schema));
+    List *const above = relation->rd_rel->relispartition ? get_partition_ancestors(RelationGetRelid(relation)) : NIL;
+    const auto count = static_cast<Size>(list_length(above));
+    auto *const names = static_cast<TableName *>(palloc((count + 1) * sizeof(TableName)));
+    names[0] = name_of(schema, RelationGetRelationName(relation));
+    Size known = 1;
+    if (count > 0) {
+        entry->ancestors =
+            static_cast<Ancestor *>(MemoryContextAlloc(context_of(cache, entry), count * sizeof(Ancestor)));
+    }
+    ListCell *cell;
+    foreach (cell, above) {
+        const Oid id = lfirst_oid(cell);
+        const Oid above_schema = get_rel_namespace(id);
+        const char *const name = get_rel_name(id);
+        entry->ancestors[entry->ancestor_count++] =
+            Ancestor{id, GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(above_schema))};
+        hash_search(cache->ancestors, &id, HASH_ENTER, nullptr);
+        if (name != nullptr) {
+            names[known++] = name_of(above_schema, name);
+        }
+    }
+    const bool selected = is_table(relation) && selects_table(*cache->options, names, known);
+    list_free(above);
+    pfree(names);
+    return selected;
+}
+
 void rebuild(RelationCache *cache, CachedRelation *entry, Relation relation) {
     entry->layout = nullptr;
+    entry->ancestors = nullptr;
+    entry->ancestor_count = 0;
     if (entry->context != nullptr) {
         MemoryContextReset(entry->context);
     }
-    const Oid schema_id = RelationGetNamespace(relation);
-    const char *const schema = get_namespace_name(schema_id);
-    entry->schema_hash = GetSysCacheHashValue1(NAMESPACEOID, ObjectIdGetDatum(schema_id));
-    entry->selected = is_table(relation) && selects_table(*cache->options, schema == nullptr ? "" : schema,
-                                                          RelationGetRelationName(relation));
+    entry->selected = is_selected(cache, entry, relation);
     if (entry->selected) {
-        if (entry->context == nullptr) {
-            entry->context = AllocSetContextCreate(cache->context, "cdc_plugin relation", ALLOCSET_SMALL_SIZES);
-        }
-        entry->layout = encode::describe_relation(relation, entry->context);
+        entry->layout = encode::describe_relation(relation, context_of(cache, entry));
         entry->sent = entry->sent && entry->fingerprint == entry->layout->fingerprint;
         entry->fingerprint = entry->layout->fingerprint;
     }
@@ -143,6 +206,8 @@ RelationCache *make_relation_cache(MemoryContext context, const Options *options
     control.entrysize = sizeof(CachedRelation);
     control.hcxt = context;
     cache->by_id = hash_create("cdc_plugin relations", 128, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+    control.entrysize = sizeof(Oid);
+    cache->ancestors = hash_create("cdc_plugin ancestors", 32, &control, HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
 
     auto *const callback =
         static_cast<MemoryContextCallback *>(MemoryContextAllocZero(context, sizeof(MemoryContextCallback)));
@@ -193,6 +258,8 @@ void sweep_relations(RelationCache *cache) {
         if (entry->context != nullptr) {
             MemoryContextDelete(entry->context);
             entry->context = nullptr;
+            entry->ancestors = nullptr;
+            entry->ancestor_count = 0;
             entry->layout = nullptr;
         }
         if (too_many) {

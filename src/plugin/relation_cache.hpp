@@ -13,15 +13,23 @@
 
 namespace cdc::plugin {
 
+// A partitioned table above a partition: its name decides, too, whether the partition is selected.
+struct Ancestor {
+    Oid relation_id;
+    uint32 schema_hash;  // of its schema's key in the system cache
+};
+
 struct CachedRelation {
     Oid relation_id;  // hash key
     bool valid;
-    bool selected;          // by the options; if not, there is no layout
-    bool sent;              // the stream has its present definition
-    uint64 fingerprint;     // of the definition that was sent last
-    Size change_bytes;      // size of its last change, as a guess for the next
-    uint32 schema_hash;     // of its schema's key in the system cache
-    MemoryContext context;  // holds layout
+    bool selected;       // by the options; if not, there is no layout
+    bool sent;           // the stream has its present definition
+    uint64 fingerprint;  // of the definition that was sent last
+    Size change_bytes;   // size of its last change, as a guess for the next
+    uint32 schema_hash;  // of its schema's key in the system cache
+    int ancestor_count;
+    MemoryContext context;  // holds what the next two point to
+    Ancestor *ancestors;    // from its parent upwards
     encode::RelationLayout *layout;
 };
 

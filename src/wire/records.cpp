@@ -5,6 +5,8 @@ namespace cdc::wire {
 
 namespace {
 
+constexpr size_t kFingerprintSize = 1 + 8;  // tag and value
+
 // Opens Batch.records and the field of Record that says which kind it is.
 struct OpenRecord {
     Nested record;
@@ -94,20 +96,29 @@ void write_relation_column(Buffer &out, const ColumnRecord &column) {
     put_uint(out, column::generated, static_cast<uint64_t>(column.generated));
     put_uint(out, column::in_replica_identity, column.in_replica_identity ? 1 : 0);
     put_uint(out, column::primary_key_position, column.primary_key_position);
+    put_uint(out, column::attribute_number, column.attribute_number);
     end_nested(out, nested);
 }
 
-uint64_t fnv1a(const uint8_t *bytes, size_t size) {
-    uint64_t hash = 0xcbf29ce484222325;
+uint64_t fnv1a(const uint8_t *bytes, size_t size, uint64_t hash) {
     for (size_t i = 0; i < size; ++i) {
         hash = (hash ^ bytes[i]) * 0x100000001b3;
     }
     return hash;
 }
 
-uint64_t write_relation_fingerprint(Buffer &out, size_t start) {
-    const uint64_t fingerprint = fnv1a(out.data + start, out.used - start);
-    put_fixed64(out, relation::fingerprint, fingerprint);
+uint64_t write_relation_end(Buffer &out, size_t start, const RootRecord &root) {
+    // The fingerprint stands in the midst of what it is the hash of, because fields are written in their order.
+    const size_t gap = out.used;
+    out.advance_to(out.reserve(kFingerprintSize) + kFingerprintSize);
+    put_uint(out, relation::root_relation_id, root.relation_id);
+    put_bytes(out, relation::root_schema, root.schema);
+    put_bytes(out, relation::root_name, root.name);
+    const uint8_t *const behind = out.data + gap + kFingerprintSize;
+    const uint64_t head = fnv1a(out.data + start, gap - start);
+    const uint64_t fingerprint = fnv1a(behind, out.used - gap - kFingerprintSize, head);
+    out.data[gap] = static_cast<uint8_t>(tag(relation::fingerprint, kFixed64));
+    put_raw64(out.data + gap + 1, fingerprint);
     return fingerprint;
 }
 

@@ -37,6 +37,14 @@ struct ColumnRecord {
     Generated generated;
     bool in_replica_identity;
     uint32_t primary_key_position;
+    uint32_t attribute_number;
+};
+
+// The topmost table that a partition belongs to; all empty for what is none.
+struct RootRecord {
+    uint32_t relation_id;
+    std::string_view schema;
+    std::string_view name;
 };
 
 struct MessageRecord {
@@ -54,17 +62,17 @@ void write_message(Buffer &out, const MessageRecord &message);
 void write_truncate(Buffer &out, uint64_t ordinal, const uint32_t *relation_ids, size_t count, bool cascade,
                     bool restart_identity);
 
-// A Relation message (not yet a record) is written field by field, columns last.
+// A Relation message (not yet a record) is written piece by piece: head, columns, end.
 void write_relation_head(Buffer &out, uint32_t relation_id, std::string_view schema, std::string_view name,
                          ReplicaIdentity identity);
 void write_relation_column(Buffer &out, const ColumnRecord &column);
-// Ends the Relation message that starts at offset `start` with its fingerprint, which is returned.
-uint64_t write_relation_fingerprint(Buffer &out, size_t start);
+// Ends the Relation message that starts at offset `start`, and returns its fingerprint.
+uint64_t write_relation_end(Buffer &out, size_t start, const RootRecord &root);
 
 // A finished Relation message as a record.
 void write_relation_record(Buffer &out, std::string_view relation);
 
-// FNV-1a, 64 bits.
-uint64_t fnv1a(const uint8_t *bytes, size_t size);
+// FNV-1a, 64 bits; of bytes in pieces, if each is given the hash of those before it.
+uint64_t fnv1a(const uint8_t *bytes, size_t size, uint64_t hash = 0xcbf29ce484222325);
 
 }  // namespace cdc::wire

@@ -368,6 +368,10 @@ void render_column(Buffer &out, const Reader &relation, const Field &column, Ren
                 member("primary_key_position");
                 put_unsigned(out, expect_number(fields, field, kVarint));
                 break;
+            case column::attribute_number:
+                member("attribute_number");
+                put_unsigned(out, expect_number(fields, field, kVarint));
+                break;
             default:
                 break;
         }
@@ -432,6 +436,18 @@ void render_relation(Buffer &out, const RecordView &record, RenderOptions option
                 out.append('"');
                 put_unsigned(out, expect_number(fields, field, kFixed64));
                 out.append('"');
+                break;
+            case relation::root_relation_id:
+                put_member(out, "root_relation_id");
+                put_unsigned(out, expect_number(fields, field, kVarint));
+                break;
+            case relation::root_schema:
+                put_member(out, "root_schema");
+                put_json_string(out, expect_string(fields, field), options.ascii_only);
+                break;
+            case relation::root_name:
+                put_member(out, "root_table");
+                put_json_string(out, expect_string(fields, field), options.ascii_only);
                 break;
             default:
                 break;

@@ -93,9 +93,13 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size) {
     check(options.max_value_bytes >= 0 && options.max_value_bytes <= plugin::kMaxValueBytes,
           "max_value_bytes out of range");
     check(options.actions > 0 && options.actions <= plugin::kAllActions, "actions out of range");
-    check(!plugin::matches_table(options.exclude_tables, schema, table) || options.exclude_tables.empty() ||
-              !plugin::selects_table(options, schema, table),
-          "excluded table is selected");
+    const plugin::TableName names[] = {{"s", "t"}, {schema, table}};
+    const bool excluded =
+        !options.exclude_tables.empty() && plugin::matches_table(options.exclude_tables, schema, table);
+    check(!excluded || !plugin::selects_table(options, names, 2), "excluded table is selected");
+    check(plugin::selects_table(options, names, 2) == plugin::selects_table(options, names, 1) || excluded ||
+              plugin::selects_table(options, names + 1, 1),
+          "a name that is not selected selects");
     plugin::selects_message(options, table);
     check_escaped(schema, table);
     return 0;

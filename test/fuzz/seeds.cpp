@@ -45,9 +45,9 @@ void add_batches(Seeds &seeds) {
     wire::write_relation_head(relation, 7, "s", "t", wire::ReplicaIdentity::kFull);
     for (const char *name : {"a", "b"}) {
         wire::write_relation_column(
-            relation, {name, 23, "pg_catalog", "int4", -1, "integer", 0, true, wire::Generated::kNone, true, 0});
+            relation, {name, 23, "pg_catalog", "int4", -1, "integer", 0, true, wire::Generated::kNone, true, 0, 1});
     }
-    wire::write_relation_fingerprint(relation, 0);
+    wire::write_relation_end(relation, 0, {8, "s", "root"});
     test::TightBuffer out;
     wire::write_begin(out, {1, 2, 3, false, "", 0});
     wire::write_relation_record(out, relation.view());

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <initializer_list>
 #include <string>
 
 namespace cdc::test {
@@ -50,6 +51,11 @@ void expect_boolean(const char *name, bool Options::*member, bool default_value)
     }
 }
 
+// A table that goes by these names.
+bool selects(const Options &options, std::initializer_list<TableName> names) {
+    return selects_table(options, names.begin(), names.size());
+}
+
 }  // namespace
 
 TEST(Options, Defaults) {
@@ -60,7 +66,7 @@ TEST(Options, Defaults) {
     EXPECT_EQ(options.actions, kInsert | kUpdate | kDelete | kTruncate);
     EXPECT_TRUE(options.any_origin);
     EXPECT_EQ(options.max_value_bytes, 0);
-    EXPECT_TRUE(selects_table(options, "any", "table"));
+    EXPECT_TRUE(selects(options, {{"any", "table"}}));
     EXPECT_TRUE(selects_message(options, "any"));
     EXPECT_FALSE(check_options(options));
 }
@@ -229,14 +235,29 @@ TEST(Options, SelectsTables) {
     Options options;
     EXPECT_FALSE(set(options, "tables", "public.*, audit.log"));
     EXPECT_FALSE(set(options, "exclude_tables", "*.secret*"));
-    EXPECT_TRUE(selects_table(options, "public", "orders"));
-    EXPECT_TRUE(selects_table(options, "audit", "log"));
-    EXPECT_FALSE(selects_table(options, "audit", "logs"));
-    EXPECT_FALSE(selects_table(options, "public", "secrets"));
-    EXPECT_FALSE(selects_table(options, "Public", "orders"));
+    EXPECT_TRUE(selects(options, {{"public", "orders"}}));
+    EXPECT_TRUE(selects(options, {{"audit", "log"}}));
+    EXPECT_FALSE(selects(options, {{"audit", "logs"}}));
+    EXPECT_FALSE(selects(options, {{"public", "secrets"}}));
+    EXPECT_FALSE(selects(options, {{"Public", "orders"}}));
     const Options only_excluded = options_of("exclude_tables", "a.b");
-    EXPECT_TRUE(selects_table(only_excluded, "a", "c"));
-    EXPECT_FALSE(selects_table(only_excluded, "a", "b"));
+    EXPECT_TRUE(selects(only_excluded, {{"a", "c"}}));
+    EXPECT_FALSE(selects(only_excluded, {{"a", "b"}}));
+}
+
+// Any name selects, any name excludes, and excluding wins.
+TEST(Options, SelectsPartitionsByTheTablesAboveThem) {
+    Options options;
+    EXPECT_FALSE(set(options, "tables", "public.root, public.leaf_2"));
+    EXPECT_FALSE(set(options, "exclude_tables", "*.old*"));
+    EXPECT_TRUE(selects(options, {{"public", "leaf"}, {"public", "middle"}, {"public", "root"}}));
+    EXPECT_TRUE(selects(options, {{"public", "leaf_2"}, {"public", "elsewhere"}}));
+    EXPECT_FALSE(selects(options, {{"public", "leaf"}, {"public", "elsewhere"}}));
+    EXPECT_FALSE(selects(options, {{"public", "leaf"}, {"public", "old"}, {"public", "root"}}));
+    EXPECT_FALSE(selects(options, {{"public", "old_leaf"}, {"public", "root"}}));
+    EXPECT_FALSE(selects(options, {{"public", "leaf_2"}, {"public", "old_root"}}));
+    EXPECT_FALSE(selects(options_of("exclude_tables", "a.b"), {{"a", "c"}, {"a", "b"}}));
+    EXPECT_TRUE(selects(Options(), {{"a", "c"}, {"a", "b"}}));
 }
 
 TEST(Options, SelectsMessages) {

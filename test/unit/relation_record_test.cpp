@@ -50,14 +50,22 @@ TEST(RelationRecord, AnyRelation) {
             column.set_generated(static_cast<proto::Generated>(random.below(2)));
             column.set_in_replica_identity(random.one_in(2));
             column.set_primary_key_position(static_cast<uint32_t>(random.number()));
+            column.set_attribute_number(static_cast<uint32_t>(random.below(1600)));
             wire::write_relation_column(
                 out, {column.name(), column.type_oid(), column.type_schema(), column.type_name(),
                       column.type_modifier(), column.type_sql(), column.base_type_oid(), column.nullable(),
                       static_cast<wire::Generated>(column.generated()), column.in_replica_identity(),
-                      column.primary_key_position()});
+                      column.primary_key_position(), column.attribute_number()});
+        }
+        wire::RootRecord root{};
+        if (random.one_in(2)) {
+            expected.set_root_relation_id(static_cast<uint32_t>(random.number()));
+            expected.set_root_schema(random.text(63));
+            expected.set_root_name(random.text(63));
+            root = {expected.root_relation_id(), expected.root_schema(), expected.root_name()};
         }
         const std::string hashed = to_bytes(expected);
-        const uint64_t fingerprint = wire::write_relation_fingerprint(out, start);
+        const uint64_t fingerprint = wire::write_relation_end(out, start, root);
         EXPECT_EQ(fingerprint, wire::fnv1a(reinterpret_cast<const uint8_t *>(hashed.data()), hashed.size()));
         expected.set_fingerprint(fingerprint);
         EXPECT_TRUE(out.view().substr(start) == to_bytes(expected));
@@ -85,6 +93,8 @@ TEST(RelationRecord, Fnv1a) {
     EXPECT_EQ(hash(""), 0xcbf29ce484222325U);
     EXPECT_EQ(hash("a"), 0xaf63dc4c8601ec8cU);
     EXPECT_EQ(hash("foobar"), 0x85944171f73967e8U);
+    const auto *const bar = reinterpret_cast<const uint8_t *>("bar");
+    EXPECT_EQ(wire::fnv1a(bar, 3, hash("foo")), hash("foobar"));
 }
 
 }  // namespace cdc::test

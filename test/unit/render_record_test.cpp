@@ -37,18 +37,22 @@ TEST(RenderRecord, Relation) {
     EXPECT_EQ(render_one(R"(records { relation {
                   relation_id: 16385 schema: "public" name: "é" replica_identity: REPLICA_IDENTITY_FULL
                   columns { name: "id" type_oid: 23 type_schema: "pg_catalog" type_name: "int4" type_modifier: -1
-                            type_sql: "integer" in_replica_identity: true primary_key_position: 1 }
+                            type_sql: "integer" in_replica_identity: true primary_key_position: 1
+                            attribute_number: 3 }
                   columns { name: "d" type_oid: 16390 type_schema: "public" type_name: "d" type_modifier: 5
                             type_sql: "public.d" base_type_oid: 1700 nullable: true generated: GENERATED_STORED }
-                  fingerprint: 18446744073709551615 } })"),
+                  fingerprint: 18446744073709551615
+                  root_relation_id: 16380 root_schema: "s" root_name: "ü" } })"),
               json::parse(R"({"record": "relation", "relation_id": 16385, "schema": "public", "table": "é",
                   "replica_identity": "full", "columns": [
                   {"name": "id", "type_oid": 23, "type_schema": "pg_catalog", "type_name": "int4", "type_modifier": -1,
-                   "type": "integer", "primary_key_position": 1, "nullable": false, "in_replica_identity": true},
+                   "type": "integer", "primary_key_position": 1, "attribute_number": 3, "nullable": false,
+                   "in_replica_identity": true},
                   {"name": "d", "type_oid": 16390, "type_schema": "public", "type_name": "d", "type_modifier": 5,
                    "type": "public.d", "base_type_oid": 1700, "generated": "stored", "nullable": true,
                    "in_replica_identity": false}],
-                  "fingerprint": "18446744073709551615"})"));
+                  "fingerprint": "18446744073709551615",
+                  "root_relation_id": 16380, "root_schema": "s", "root_table": "ü"})"));
 }
 
 TEST(RenderRecord, ReplicaIdentities) {

@@ -34,7 +34,7 @@ void relation(wire::Buffer &out) {
     for (int i = 1; i <= kColumns; ++i) {
         const std::string name = "column " + std::to_string(i);
         wire::ColumnRecord column{name, 1700, "pg_catalog",           "numeric", -1, "numeric",
-                                  0,    true, wire::Generated::kNone, true,      0};
+                                  0,    true, wire::Generated::kNone, true,      0,  static_cast<uint32_t>(i)};
         if (i == 1) {
             column.nullable = false;
             column.primary_key_position = 1;
@@ -47,7 +47,7 @@ void relation(wire::Buffer &out) {
         }
         wire::write_relation_column(message, column);
     }
-    wire::write_relation_fingerprint(message, 0);
+    wire::write_relation_end(message, 0, {kRelation - 1, "root schema", "root"});
     wire::write_relation_record(out, std::string_view(reinterpret_cast<const char *>(message.data), message.used));
 }
 
