@@ -6,8 +6,9 @@
 #include "status.hpp"
 
 #include "pipeline/counters.hpp"
-#include <spdlog/spdlog.h>
 #include "pipeline/run.hpp"
+
+#include <spdlog/spdlog.h>
 
 #include <unistd.h>
 

@@ -4,10 +4,10 @@
 #include "progress.hpp"
 
 #include "model/failure.hpp"
-#include <spdlog/spdlog.h>
 #include "postgres/connection.hpp"
 
 #include <spdlog/sinks/stdout_color_sinks.h>
+#include <spdlog/spdlog.h>
 
 #include <fcntl.h>
 #include <unistd.h>

@@ -1,9 +1,9 @@
 // Progress from counters.
 #include "progress.hpp"
 
-#include <spdlog/spdlog.h>
 
 #include <fmt/format.h>
+#include <spdlog/spdlog.h>
 
 #include <sys/ioctl.h>
 #include <unistd.h>
