@@ -17,13 +17,13 @@ items = {}  # item id -> (order id, version)
 
 def apply(event):
     """Idempotent: the last state of each row is all that counts."""
-    table, old, new = event["relation"], event.get("before"), event.get("after")
-    if table == "public.orders":
+    table, old, new = event["table"], event.get("before"), event.get("after")
+    if table == "orders":
         if old is not None:
             orders.pop(old["id"], None)
         if new is not None:
             orders[new["id"]] = new["state"]
-    elif table == "public.items":
+    elif table == "items":
         if old is not None:
             items.pop(old["id"], None)
         if new is not None:
@@ -33,7 +33,7 @@ def apply(event):
 with open(sys.argv[1], encoding="utf-8") as lines:
     for line in lines:
         event = json.loads(line)
-        if event["kind"] in ("insert", "update", "delete", "read"):
+        if event["record"] == "change":
             apply(event)
 
 for order_id, version in sorted(items.values()):

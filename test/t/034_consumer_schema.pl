@@ -26,7 +26,8 @@ my $id = 100;
 # A change of definition, with rows before and behind it in one stream.
 sub follows {
     my ($name, $ddl, $values) = @_;
-    my ($first, $second) = (++$id, ++$id);
+    my $first = ++$id;
+    my $second = ++$id;
     $node->safe_psql('postgres', $_) for "INSERT INTO orders (id) VALUES ($first)", $ddl, 'INSERT INTO orders ' . $values->($second);
     consumer_ok($node, 'run', $name, %run);
     same_in_sqlite($node, $file, $name, @tables);

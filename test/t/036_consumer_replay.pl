@@ -86,7 +86,7 @@ consumer_fails($node, 'replay', 1, qr/cannot open/, 'a file that is not there', 
 my $lines = scratch_file('lines');
 consumer_ok($node, 'replay', 'from standard input', sink => "jsonl:$lines", slot => undef, source => undef, input => $recording, args => ['-']);
 my @lines = json_lines($lines);
-is(scalar(grep { $_->{kind} eq 'commit' } @lines), scalar(grep { $_->{kind} eq 'commit' } events($recording)), 'JSON lines have each transaction');
-is($lines[-1]{kind}, 'state', 'and the position behind them');
+is(scalar(grep { $_->{record} eq 'commit' } @lines), scalar(grep { $_->{kind} eq 'commit' } events($recording)), 'JSON lines have each transaction');
+is($lines[-1]{record}, 'state', 'and the position behind them');
 
 done_testing();

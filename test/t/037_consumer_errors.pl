@@ -25,7 +25,7 @@ sub refuses {
     my $command = delete $how{command} // 'run';
     consumer_fails($node, $command, $code, $message, $name, sink => "sqlite:$file", slot => 'slot_' . ++$count, tables => 'public.good',
         args => ['--until-caught-up'], %how);
-    my $tables = -s $file ? sqlite_rows($file, q(SELECT count(*) FROM sqlite_master WHERE name NOT LIKE 'cdc%')) : 0;
+    my $tables = -s $file ? sqlite_rows($file, q(SELECT count(*) FROM sqlite_master WHERE name NOT LIKE '%cdc%')) : 0;
     is($tables, 0, "$name: nothing changed in the sink");
     is($node->safe_psql('postgres', 'SELECT count(*) FROM pg_replication_slots'), '0', "$name: no slot is left");
     return;
@@ -34,7 +34,7 @@ sub refuses {
 my $host = $node->host;
 my $port = $node->port;
 refuses(1, qr/no-such-host|No such file|translate|connection/, 'a host that is not there', source => "host=/no-such-host port=$port");
-refuses(2, qr/invalid|missing "="|connection option/, 'a conninfo that is none', source => 'nonsense');
+refuses(2, qr/not a connection string/, 'a conninfo that is none', source => 'nonsense');
 refuses(1, qr/database "nowhere" does not exist/, 'a database that is not there', source => "host=$host port=$port dbname=nowhere");
 refuses(1, qr/role "nobody" does not exist/, 'a role that is not there', source => "host=$host port=$port dbname=postgres user=nobody");
 refuses(1, qr/extension/, 'a database without the extension', source => "host=$host port=$port dbname=bare", hint => 'CREATE EXTENSION');
@@ -49,7 +49,7 @@ refuses(1, qr/directory|open/, 'a sink in no folder', sink => 'sqlite:/nonexiste
 refuses(2, qr/on-lost-slot|perhaps/, 'an unknown value', args => [ '--on-lost-slot', 'perhaps' ]);
 refuses(2, qr/.+/, 'an unknown option', args => ['--no-such-option']);
 refuses(2, qr/.+/, 'an init file that is not there', args => [ '--init-sql', '/nonexistent' ]);
-refuses(1, qr/no_such_table|syntax|init/, 'an init file that fails', args => [ '--until-caught-up', '--init-sql', do {
+refuses(1, qr/no_such_table/, 'an init file that fails', args => [ '--until-caught-up', '--init-sql', do {
     my $file = scratch_file('init.sql'); append_to_file($file, "CREATE VIEW v AS SELECT 1;\nSELECT * FROM no_such_table;\n"); $file } ]);
 my $text = scratch_file('text');
 append_to_file($text, "this is no database\n" x 100);
@@ -68,7 +68,7 @@ $node->safe_psql('postgres', q(SELECT pg_drop_replication_slot('one'), pg_drop_r
 if (has_setting($node, 'output_plugin_libraries')) {
     $node->append_conf('postgresql.conf', q(output_plugin_libraries = 'pgoutput'));
     $node->restart;
-    refuses(1, qr/output_plugin_libraries|not allowed/, 'a server that refuses the plugin', hint => 'output_plugin_libraries');
+    refuses(1, qr/not listed/, 'a server that refuses the plugin', hint => 'output_plugin_libraries');
     $node->append_conf('postgresql.conf', q(output_plugin_libraries = 'pgoutput, test_decoding, cdc_plugin'));
 }
 $node->append_conf('postgresql.conf', 'wal_level = replica');

@@ -41,14 +41,14 @@ consumer_ok($node, 'run', 'what they wrote', %run);
 
 my (%state, $broken, $changes);
 for my $event (json_lines($lines)) {
-    next unless $event->{kind} =~ /^(?:insert|update|delete)$/;
-    my $key = "$event->{relation} " . ($event->{after} // $event->{before})->{id};
+    next unless $event->{record} eq 'change';
+    my $key = "$event->{table} " . ($event->{after} // $event->{before})->{id};
     my $previous = $state{$key};
-    my $counter = $event->{relation} =~ /orders/ ? 'state' : 'version';
+    my $counter = $event->{table} eq 'orders' ? 'state' : 'version';
     ++$changes;
     # Each old row is the new row of the change before.
-    ++$broken if $event->{kind} eq 'insert' ? defined $previous : !defined $previous || $event->{before}{$counter} != $previous;
-    $state{$key} = $event->{kind} eq 'delete' ? undef : $event->{after}{$counter};
+    ++$broken if $event->{op} eq 'insert' ? defined $previous : !defined $previous || $event->{before}{$counter} != $previous;
+    $state{$key} = $event->{op} eq 'delete' ? undef : $event->{after}{$counter};
 }
 cmp_ok($changes, '>', 500, 'there are many changes');
 is($broken // 0, 0, 'each continues the one before of its key');

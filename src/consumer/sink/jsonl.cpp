@@ -1,4 +1,4 @@
-// JSON lines: each record as format=json prints it, in a file or on standard output. A line of kind "state" ends each
+// JSON lines: each record as format=json prints it, in a file or on standard output. A record "state" ends each
 // group; what stands behind the last one is of a group that was not committed, and is cut off when the file is opened
 // again. So a file has each transaction once; standard output, which cannot be asked, at least once.
 #include "sink.hpp"
@@ -266,7 +266,7 @@ class JsonlSink : public Sink {
     }
 
     void add_mark(const char *kind, const SinkState &state) {
-        const nlohmann::ordered_json line = {{"kind", kind}, {"slot", state.slot}};
+        const nlohmann::ordered_json line = {{"record", kind}, {"slot", state.slot}};
         text_.add_line(line.dump());
     }
 
@@ -282,7 +282,7 @@ class JsonlSink : public Sink {
         if (output_.standard()) {
             return;
         }
-        const nlohmann::ordered_json line = {{"kind", "state"},
+        const nlohmann::ordered_json line = {{"record", "state"},
                                              {"slot", state.slot},
                                              {"system_identifier", state.system_identifier},
                                              {"database", state.database},
@@ -306,7 +306,7 @@ class JsonlSink : public Sink {
 
     // Looks for the last state from the end, and remembers where its line ends. Cuts nothing yet.
     void find_state() {
-        static constexpr char kMark[] = "{\"kind\":\"state\"";
+        static constexpr char kMark[] = "{\"record\":\"state\"";
         constexpr size_t kWindow = 1 << 20;
         constexpr size_t kMaxLine = 64 << 10;
         off_t to = output_.size();
