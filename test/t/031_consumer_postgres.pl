@@ -72,7 +72,10 @@ for my $restarted ($target, $node) {
     my $noticed = () = $consumer->errors =~ /next attempt in/g;
     $restarted->stop('immediate');
     change_rows($node, 8) if $restarted == $target;    # a sink that nothing is written to is not missed
-    wait_until('the consumer notices', sub { return $noticed < (() = $consumer->errors =~ /next attempt in/g) });
+    wait_until('the consumer notices', sub {
+        die $consumer->errors unless $consumer->running;
+        return $noticed < (() = $consumer->errors =~ /next attempt in/g);
+    });
     $restarted->start;
     change_rows($node, 10 + ($restarted == $node));
     wait_for_sink($node, $target, $consumer);
@@ -97,7 +100,7 @@ same_now('after that');
 # --- sinks that cannot be ---------------------------------------------------------------------------------------------
 
 consumer_fails($node, 'run', 1, qr/source|itself/, 'a database cannot be copied into itself',
-    sink => 'postgres:' . $node->connstr('postgres'), slot => 'itself', args => ['--until-caught-up']);
+    sink => 'postgres:' . $node->connstr('postgres') . ' application_name=sink', slot => 'itself', args => ['--until-caught-up']);
 $target->safe_psql('postgres', 'CREATE DATABASE taken');
 $target->safe_psql('taken', 'CREATE TABLE orders (mine int); INSERT INTO orders VALUES (1)');
 consumer_fails($node, 'run', 1, qr/orders/, 'a table of somebody else stays as it is',

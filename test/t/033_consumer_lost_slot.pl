@@ -63,7 +63,7 @@ my $consumer = start_consumer($node, %run, args => [ '--on-lost-slot', 'resnapsh
 my $walsender = $consumer->walsender;
 $consumer->signal('STOP');
 change_unseen();
-$node->safe_psql('postgres', q(INSERT INTO orders SELECT n, repeat('x', 10000) FROM generate_series(1000, 3000) AS n; DELETE FROM orders WHERE id >= 1000));
+$node->safe_psql('postgres', q(SELECT pg_logical_emit_message(true, 'fill', repeat('x', 1 << 20)) FROM generate_series(1, 12)));
 # The checkpointer ends the walsender, which ends when its client takes what it is sending.
 my $before = -s $node->logfile;
 my $checkpoint = IPC::Run::start([ 'psql', '-X', '-d', $node->connstr('postgres'), '-c', 'CHECKPOINT' ],

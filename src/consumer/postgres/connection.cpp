@@ -199,7 +199,9 @@ void Connection::fail(const PGresult *result) {
     if (message.empty()) {
         message = "the connection to the server was lost";
     }
-    if (PQstatus(get()) != CONNECTION_OK || is_lost(sqlstate)) {
+    // Without an SQLSTATE, it was not the server that said this: in pipeline mode, libpq reports a closed connection
+    // before its status tells.
+    if (PQstatus(get()) != CONNECTION_OK || sqlstate.empty() || is_lost(sqlstate)) {
         throw ConnectionLost(message);
     }
     throw ServerError(message, sqlstate, field(PG_DIAG_MESSAGE_DETAIL), field(PG_DIAG_MESSAGE_HINT));

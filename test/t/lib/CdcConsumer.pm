@@ -187,7 +187,7 @@ sub change_rows {
         INSERT INTO log SELECT at, line, level FROM log WHERE level = 1 LIMIT 2;
         DELETE FROM log WHERE level % 5 = $seed % 5;
         UPDATE log SET line = NULL WHERE level % 7 = $seed % 7;
-        INSERT INTO stock SELECT 'shop ' || n % 5, n + 100 * $seed, n, n / 3.0 FROM generate_series(1, $rows) AS n;
+        INSERT INTO stock SELECT 'shop ' || n % 5, n + 1000 * $seed, n, n / 3.0 FROM generate_series(1, $rows) AS n;
         UPDATE stock SET item = item + 100000 WHERE item % 13 = 0 AND item < 100000;
         UPDATE stock SET pieces = pieces + 1 WHERE shop = 'shop ' || $seed % 5;
         INSERT INTO documents SELECT n + 1000 * $seed, 'title ' || n, repeat(md5(n::text), 200), decode(repeat('00ff', 2000), 'hex')
