@@ -38,12 +38,12 @@ SKIP: {
     my %small = (sink => "sqlite:$small", slot => 'small', args => ['--until-caught-up']);
     consumer_ok($node, 'run', 'a copy on a small disk', %small);
     $node->safe_psql('postgres', q(INSERT INTO few VALUES (1); INSERT INTO rows SELECT n, repeat(md5(n::text), 30) FROM generate_series(1, 300000) AS n));
-    consumer_fails($node, 'run', 1, qr/full/, 'the disk of the sink is full', %small);
+    consumer_fails($node, 'run', 1, qr/no space left/, 'the disk of the sink is full', %small);
     is(sqlite_rows($small, 'SELECT count(*) FROM rows'), '0', 'the sink is as it was');
     $node->safe_psql('postgres', 'DELETE FROM rows');
     # Room is made: the retained stream is smaller than the rows were.
     $node->safe_psql('postgres', 'INSERT INTO few VALUES (2)');
-    consumer_fails($node, 'run', 1, qr/full/, 'it is still', %small);
+    consumer_fails($node, 'run', 1, qr/no space left/, 'it is still', %small);
     unlink glob("$small*");
 }
 
