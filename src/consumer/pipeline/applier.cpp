@@ -70,7 +70,9 @@ void Applier::define(const Relation &relation) {
     if (definition.told != &relation) {
         Evolution evolution;
         if (!definition.stored) {
-            check_new(relation);
+            if (sink_.keeps_definitions()) {
+                check_new(relation);
+            }
         } else {
             evolution = compare_definitions(*definition.stored, relation);
             if (!evolution.obstacle.empty()) {
@@ -121,6 +123,7 @@ void Applier::message(const wire::EventView &message, const wire::RecordView &re
             return;
         }
         open_group();
+        group_end_ = std::max(group_end_, message.lsn + 1);  // later commit records start behind it
     }
     sink_.message(message, record);
 }

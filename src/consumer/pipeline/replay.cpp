@@ -125,6 +125,9 @@ ReplayResult replay(const Settings &settings, const std::string &file, Counters 
     options.definitions = reader.source();
     const std::unique_ptr<Sink> sink = open_sink(settings.sink, options);
     SinkState state = find_state(*sink, settings.slot);
+    if (sink->remembers() && !sink->keeps_definitions() && sink->states().empty()) {
+        sink->save_state(state);  // marks the file as ours, should this be interrupted
+    }
     NoSchemaSource schema;
     Applier applier(reader, *sink, state, schema, counters);
     std::string batch;

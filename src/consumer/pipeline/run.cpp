@@ -73,6 +73,15 @@ class Runner {
                 close();
                 spdlog::warn("{}: everything is copied anew", obstacle.what());
                 copy_anew = true;
+            } catch (const Failure &failure) {
+                // What the sink cannot follow; a copy that fails in the same way is not tried again.
+                if (failure.code() != ExitCode::kSchema || settings_.on_rewrite != OnRewrite::kResnapshot ||
+                    !streamed_) {
+                    throw;
+                }
+                close();
+                spdlog::warn("{}: everything is copied anew", failure.what());
+                copy_anew = true;
             }
         }
     }
@@ -141,9 +150,9 @@ class Runner {
 
     void attempt(bool &copy_anew, Retry &retry) {
         Source source(settings_.source);
-        connected_ = true;
         source.check_server();
         open();
+        connected_ = true;
         SinkState state = find_state(source);
         const std::optional<SlotInfo> slot = source.slot(settings_.slot);
         if (!copy_anew) {
@@ -212,7 +221,7 @@ class Runner {
                 "replication slot \"" + settings_.slot + "\" belongs to the output plugin \"" + old_slot->plugin + '"',
                 "Choose another slot name.");
         }
-        const std::vector<SourceTable> tables = source.tables(settings_.tables, settings_.exclude_tables);
+        source.tables(settings_.tables, settings_.exclude_tables);  // what it refuses must change nothing
         state.tables = selection();
         state.phase = Phase::kSnapshot;
         sink_->save_state(state);  // before the slot: from here on, the slot is this sink's to drop
@@ -224,6 +233,7 @@ class Runner {
             SnapshotOptions options;
             options.jobs = settings_.snapshot_jobs;
             options.stop = &stop_;
+            const std::vector<SourceTable> tables = tables_under(source, slot.snapshot());
             spdlog::info("copying {} tables as of {}", tables.size(), lsn_text(slot.consistent_point()));
             copy_tables(settings_.source, slot.snapshot(), tables, *sink_, state, slot.consistent_point(), options,
                         [this](const SnapshotProgress &progress) { count(progress); });
@@ -235,6 +245,16 @@ class Runner {
         state.position = slot.consistent_point();
         ++counters_.snapshots;
         spdlog::info("the copy is complete: {} rows", copied_rows_);
+    }
+
+    // Tables that came to be while the slot was made are not in its stream from their first row on.
+    std::vector<SourceTable> tables_under(Source &source, const std::string &snapshot) {
+        Connection &connection = source.connection();
+        connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+        connection.query("SET TRANSACTION SNAPSHOT " + connection.quote_literal(snapshot));
+        std::vector<SourceTable> tables = source.tables(settings_.tables, settings_.exclude_tables);
+        connection.query("COMMIT");
+        return tables;
     }
 
     void count(const SnapshotProgress &progress) {

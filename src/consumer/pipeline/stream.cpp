@@ -89,7 +89,7 @@ class Streaming {
             last_request_ = now;
         }
         const auto latest = now + std::chrono::milliseconds(200);
-        return unsynced_ ? std::min(latest, last_sync_ + settings_.sync_interval) : latest;
+        return unsynced_ && !applier_.group_open() ? std::min(latest, last_sync_ + settings_.sync_interval) : latest;
     }
 
     bool may_end(Clock::time_point now, Lsn target) {
@@ -187,6 +187,10 @@ void stream(const Settings &settings, Source &source, Sink &sink, StreamReader &
     options.start = state.position;
     options.plugin_options = plugin_options(settings);
     options.status_interval = settings.status_interval;
+    // What a run before this one committed may not be durable yet, and the receiver confirms where it starts.
+    if (sink.remembers()) {
+        sink.save_state(state);
+    }
     Receiver receiver(options, queue);
     spdlog::info("streaming from {} into {}", lsn_text(state.position), sink.name());
     try {

@@ -192,6 +192,7 @@ class JsonlSink : public Sink {
     std::vector<SinkState> states() override {
         return state_.slot.empty() ? std::vector<SinkState>() : std::vector<SinkState>{state_};
     }
+    bool keeps_definitions() const override { return false; }
     std::vector<Relation> relations(const std::string &) override { return {}; }
 
     void save_state(const SinkState &state) override {

@@ -181,6 +181,7 @@ class PostgresSink final : public Sink {
             }
             rows_.flush();
             pipeline_.run(PostgresState::save_statement(), PostgresState::save_parameters(state));
+            pipeline_.finish();  // an update that hit no row shows in its answer only: before the end
             pipeline_.run("COMMIT");
             pipeline_.finish();
             slot_ = state.slot;

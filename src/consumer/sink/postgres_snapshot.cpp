@@ -249,10 +249,11 @@ void PostgresSnapshot::bring_over(const TableName &target, const Stage &stage,
                       ? "NOTHING"
                       : "UPDATE SET " + updates + " WHERE (" + old_row + ") IS DISTINCT FROM (" + new_row + ")";
     }
-    connection_.query(insert);
+    // The rows that come need not be unique by the old key.
     if (!by_key) {
         schema_.set_key(target, relation);
     }
+    connection_.query(insert);
 }
 
 }  // namespace cdc::consumer

@@ -60,6 +60,8 @@ class Sink {
     virtual std::vector<SinkState> states() = 0;
     // Inserts or replaces the state of state.slot; durable when it returns.
     virtual void save_state(const SinkState &state) = 0;
+    // Whether relations() tells what was met before.
+    virtual bool keeps_definitions() const { return true; }
     // Definitions that the copies of this slot's tables follow now.
     virtual std::vector<Relation> relations(const std::string &slot) = 0;
 

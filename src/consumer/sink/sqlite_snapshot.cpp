@@ -35,10 +35,11 @@ class SqliteSnapshot::Writer : public SnapshotWriter, private StreamEvents {
     // Rows with a key that are left behind do no harm: the same rows come again, from the same snapshot, before this
     // part of the table is complete. Rows without one would be there twice.
     ~Writer() override {
+        const std::lock_guard<std::mutex> lock(snapshot_.mutex_);
+        table_.reset();  // its statements belong to the connection, which other writers are using
         if (finished_ || ranges_.empty()) {
             return;
         }
-        const std::lock_guard<std::mutex> lock(snapshot_.mutex_);
         try {
             for (const auto &[first, last] : ranges_) {
                 snapshot_.database_.run("DELETE FROM " + quote(stage_) + " WHERE " + rowid_ + " BETWEEN " +
