@@ -73,6 +73,7 @@ sub start_consumer {
     my ($node, %how) = @_;
     my $log = scratch_file('consumer.log');
     my $out = scratch_file('consumer.out');
+    append_to_file($log, '');    # there to be read before the process has opened it
     my $pid = CdcTest::start_command($out, $log, command_line($node, $how{command} // 'run', %how));
     return bless { pid => $pid, errors => $log, file => $out, node => $node, slot => $how{slot} // 'consumer' },
       'CdcConsumer::Run';
