@@ -1,17 +1,15 @@
 // JSON lines: each record as format=json prints it, in a file or on standard output. A record "state" ends each
 // group; what stands behind the last one is of a group that was not committed, and is cut off when the file is opened
 // again. So a file has each transaction once; standard output, which cannot be asked, at least once.
+#include "growing_buffer.hpp"
 #include "sink.hpp"
 
 #include "../model/stream_reader.hpp"
-
-#include "../../wire/buffer.hpp"
 
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <fcntl.h>
 #include <mutex>
@@ -26,36 +24,10 @@ namespace {
 constexpr size_t kFlushBytes = 256 << 10;
 constexpr wire::RenderOptions kRender = {false, true, true};
 
-// A wire::Buffer in malloc'd memory.
-class TextBuffer {
- public:
-    TextBuffer() {
-        buffer_.grow = [](wire::Buffer &buffer, size_t room) {
-            const size_t capacity = std::max(buffer.capacity * 2, buffer.used + room);
-            void *const data = std::realloc(buffer.data, capacity);
-            if (data == nullptr) {
-                throw std::bad_alloc();
-            }
-            buffer.data = static_cast<uint8_t *>(data);
-            buffer.capacity = capacity;
-        };
-    }
-    ~TextBuffer() { std::free(buffer_.data); }
-    TextBuffer(const TextBuffer &) = delete;
-    TextBuffer &operator=(const TextBuffer &) = delete;
-
-    wire::Buffer &get() { return buffer_; }
-    size_t size() const { return buffer_.used; }
-    const uint8_t *data() const { return buffer_.data; }
-    void clear() { buffer_.used = 0; }
-    void add_line(const std::string &line) {
-        buffer_.append(line.data(), line.size());
-        buffer_.append('\n');
-    }
-
- private:
-    wire::Buffer buffer_;
-};
+void add_line(wire::Buffer &buffer, const std::string &line) {
+    buffer.append(line.data(), line.size());
+    buffer.append('\n');
+}
 
 class Output {
  public:
@@ -164,14 +136,14 @@ class JsonlWriter : public SnapshotWriter, private StreamEvents {
     void truncate(const Truncation &, const wire::RecordView &) override {}
     void message(const wire::EventView &, const wire::RecordView &) override {}
     void add(const wire::RecordView &record) {
-        wire::render_record(text_.get(), record, transaction_, reader_.source(), kRender);
-        text_.get().append('\n');
+        wire::render_record(text_, record, transaction_, reader_.source(), kRender);
+        text_.append('\n');
     }
 
     JsonlSink &sink_;
     StreamReader reader_;
     wire::Transaction transaction_;
-    TextBuffer text_;
+    GrowingBuffer text_;
     uint64_t rows_ = 0;
 };
 
@@ -213,10 +185,10 @@ class JsonlSink : public Sink {
     }
 
     // From any thread.
-    void write_lines(const TextBuffer &lines) {
+    void write_lines(const GrowingBuffer &lines) {
         const std::lock_guard<std::mutex> lock(mutex_);
         flush();
-        output_.write(lines.data(), lines.size());
+        output_.write(lines.data, lines.used);
     }
 
     void finish_snapshot(const SinkState &state) override {
@@ -239,7 +211,7 @@ class JsonlSink : public Sink {
     }
 
     void rollback() noexcept override {
-        text_.clear();
+        text_.used = 0;
         try {
             output_.cut(end_);
         } catch (const Failure &) {
@@ -251,9 +223,9 @@ class JsonlSink : public Sink {
 
  private:
     void add(const wire::RecordView &record) {
-        wire::render_record(text_.get(), record, transaction_, definitions_, kRender);
-        text_.get().append('\n');
-        if (text_.size() >= kFlushBytes) {
+        wire::render_record(text_, record, transaction_, definitions_, kRender);
+        text_.append('\n');
+        if (text_.used >= kFlushBytes) {
             flush();
         }
     }
@@ -268,7 +240,7 @@ class JsonlSink : public Sink {
 
     void add_mark(const char *kind, const SinkState &state) {
         const nlohmann::ordered_json line = {{"record", kind}, {"slot", state.slot}};
-        text_.add_line(line.dump());
+        add_line(text_, line.dump());
     }
 
     wire::RecordView record_of(const Relation &relation) {
@@ -290,12 +262,12 @@ class JsonlSink : public Sink {
                                              {"tables", state.tables},
                                              {"phase", state.phase == Phase::kStreaming ? "streaming" : "snapshot"},
                                              {"position", lsn_text(state.position)}};
-        text_.add_line(line.dump());
+        add_line(text_, line.dump());
     }
 
     void flush() {
-        output_.write(text_.data(), text_.size());
-        text_.clear();
+        output_.write(text_.data, text_.used);
+        text_.used = 0;
     }
 
     void accept(const SinkState &state) {
@@ -358,7 +330,7 @@ class JsonlSink : public Sink {
     Output output_;
     wire::RelationSource definitions_;
     std::mutex mutex_;
-    TextBuffer text_;
+    GrowingBuffer text_;
     wire::Transaction transaction_;
     wire::Error error_;
     SinkState state_;
@@ -368,7 +340,7 @@ class JsonlSink : public Sink {
 
 uint64_t JsonlWriter::write(std::string_view batch) {
     rows_ = 0;
-    text_.clear();
+    text_.used = 0;
     reader_.read(batch, *this);
     sink_.write_lines(text_);
     return rows_;
