@@ -226,9 +226,12 @@ def measure_latency(server, consumer, scale, folder):
         seconds = max(5, round(20 * scale))
         transactions = LATENCY_RATE * seconds
         time.sleep(1)
+        # What a commit leaves to the WAL writer, as those of the other measurements do, is decoded when that wakes up.
+        environment = {**os.environ, "PGOPTIONS": "-c synchronous_commit=on"}
         writer = subprocess.Popen(
             [server.bindir / "pgbench", "-n", "-c", "1", "-R", str(LATENCY_RATE), "-t", str(transactions), "-M",
-             "prepared", "-f", script, "bench"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+             "prepared", "-f", script, "bench"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+            env=environment)
         seen = follow(file, transactions, time.time() + 20 * seconds)
         report, errors = writer.communicate()
         if writer.returncode != 0:

@@ -4,6 +4,14 @@
 
 namespace cdc::consumer {
 
+namespace {
+
+int64_t unix_micros(int64_t micros_since_2000) {
+    return micros_since_2000 + wire::kEpochUnixSeconds * 1000000;
+}
+
+}  // namespace
+
 Applier::Applier(StreamReader &reader, Sink &sink, SinkState &state, SchemaSource &schema, Counters &counters)
     : reader_(reader), sink_(sink), state_(state), schema_(schema), counters_(counters) {
     for (Relation &relation : sink.relations(state.slot)) {
@@ -18,6 +26,12 @@ void Applier::open_group() {
         group_open_ = true;
         group_start_ = std::chrono::steady_clock::now();
     }
+}
+
+std::chrono::microseconds Applier::group_age() const {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::microseconds>(now) -
+           std::chrono::microseconds(unix_micros(group_commit_time_));
 }
 
 bool Applier::begin(const Transaction &transaction, const wire::RecordView &record) {
@@ -143,7 +157,7 @@ void Applier::commit() {
         counters_.inserts += by_op_[static_cast<int>(wire::Op::kInsert)];
         counters_.updates += by_op_[static_cast<int>(wire::Op::kUpdate)];
         counters_.deletes += by_op_[static_cast<int>(wire::Op::kDelete)];
-        counters_.commit_time = group_commit_time_ + wire::kEpochUnixSeconds * 1000000;
+        counters_.commit_time = unix_micros(group_commit_time_);
         counters_.applied_time =
             std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
                 .count();

@@ -50,9 +50,10 @@ class Applier : private StreamEvents {
 
     bool in_transaction() const { return reader_.in_transaction(); }
     bool group_open() const { return group_open_; }
-    // A transaction of the open group is to be applied, not skipped.
     uint64_t group_changes() const { return group_changes_; }
     std::chrono::steady_clock::time_point group_start() const { return group_start_; }
+    // How long ago its newest transaction was committed, by the two machines' clocks.
+    std::chrono::microseconds group_age() const;
 
  private:
     // What the sink's copy of a relation follows.

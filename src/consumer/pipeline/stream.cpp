@@ -54,9 +54,8 @@ class Streaming {
                 }
                 take(*message);
             }
-            if (applier_.group_open() && !applier_.in_transaction() && group_is_due(!message)) {
-                applier_.commit();
-                unsynced_ = true;
+            if (applier_.group_open() && !applier_.in_transaction() && group_is_due()) {
+                commit_group();
             }
             sync_if_due(Clock::now());
         }
@@ -76,14 +75,33 @@ class Streaming {
         }
     }
 
-    // Nothing waits: then readers of the sink need not wait either.
-    bool group_is_due(bool nothing_came) const {
-        return nothing_came || queue_.empty() ||
-               applier_.group_changes() >= static_cast<uint64_t>(settings_.group_changes) ||
-               Clock::now() - applier_.group_start() >= settings_.group_time;
+    bool group_is_due() const {
+        const auto age = Clock::now() - applier_.group_start();
+        return applier_.group_changes() >= static_cast<uint64_t>(settings_.group_changes) ||
+               age >= settings_.group_time || (age >= linger() && queue_.empty());
+    }
+
+    // How old a group should be at least, although nothing waits: readers of the sink should not wait either, but a
+    // commit for each of many small transactions would cost more than they do. So committing takes no more than a
+    // fifth of the time, and it may be rarer while the stream is behind, at the price of a tenth more of that.
+    Clock::duration linger() const {
+        const std::chrono::microseconds limit = settings_.group_time;
+        return std::max<Clock::duration>(std::min<Clock::duration>(4 * commit_duration_, limit),
+                                         std::min(applier_.group_age() / 10, limit));
+    }
+
+    void commit_group() {
+        const auto start = Clock::now();
+        applier_.commit();
+        // Commits that also did something else, a checkpoint say, should not count for long.
+        commit_duration_ = (3 * commit_duration_ + (Clock::now() - start)) / 4;
+        unsynced_ = true;
     }
 
     Clock::time_point deadline(Clock::time_point now, Lsn target) {
+        if (applier_.group_open() && !applier_.in_transaction()) {
+            return applier_.group_start() + linger();
+        }
         if (target != 0 && queue_.empty() && !applier_.in_transaction() && now - last_request_ > kRequestInterval) {
             receiver_.request_keepalive();
             last_request_ = now;
@@ -139,7 +157,7 @@ class Streaming {
 
     void finish() {
         if (applier_.group_open()) {
-            applier_.commit();
+            commit_group();
         }
         if (!applier_.in_transaction()) {
             applier_.advance(idle_position_);
@@ -158,6 +176,7 @@ class Streaming {
 
     Lsn idle_position_ = 0;  // everything before it that is for the sink was received
     bool unsynced_ = false;
+    Clock::duration commit_duration_{};  // of late
     Clock::time_point last_sync_ = Clock::now();
     Clock::time_point last_idle_ = Clock::now();
     Clock::time_point last_request_{};
