@@ -1,7 +1,31 @@
 // The bounds-checked cursor.
 #include "reader.hpp"
 
+#include <cstring>
+
 namespace cdc::wire {
+
+namespace {
+
+// Little-endian, as on the wire; compilers make one load of it where the machine is, too.
+template <typename Number>
+Number read_fixed(const char *at) {
+    Number number = 0;
+    for (unsigned i = 0; i < sizeof number; ++i) {
+        number |= static_cast<Number>(static_cast<uint8_t>(at[i])) << (8 * i);
+    }
+    return number;
+}
+
+// Eight bytes of ASCII without NUL.
+bool is_plain(const uint8_t *bytes) {
+    constexpr uint64_t kEach = 0x0101010101010101;
+    uint64_t word;
+    std::memcpy(&word, bytes, sizeof word);
+    return ((word | (word - kEach)) & (kEach << 7)) == 0;
+}
+
+}  // namespace
 
 void Reader::fail(const char *what, const char *at) const {
     if (!*error_) {
@@ -14,7 +38,7 @@ void Reader::fail(const char *what, const Field &field) const {
     fail(what, field.type == kBytes ? field.bytes.data() : at_);
 }
 
-bool Reader::read_varint(uint64_t &number) {
+bool Reader::read_long_varint(uint64_t &number) {
     const char *const start = at_;
     uint64_t result = 0;
     for (unsigned shift = 0; shift < 70; shift += 7) {
@@ -68,8 +92,10 @@ bool Reader::next(Field &field) {
                 fail("truncated number", at_);
                 return false;
             }
-            for (int i = 0; i < size; ++i) {
-                field.number_value |= static_cast<uint64_t>(static_cast<uint8_t>(at_[i])) << (8 * i);
+            if (size == 8) {
+                field.number_value = read_fixed<uint64_t>(at_);
+            } else {
+                field.number_value = read_fixed<uint32_t>(at_);
             }
             at_ += size;
             return true;
@@ -122,6 +148,10 @@ size_t valid_utf8_prefix(std::string_view text) {
     const auto *const bytes = reinterpret_cast<const uint8_t *>(text.data());
     size_t i = 0;
     while (i < text.size()) {
+        if (text.size() - i >= 8 && is_plain(bytes + i)) {
+            i += 8;
+            continue;
+        }
         const uint8_t lead = bytes[i];
         if (lead < 0x80) {
             if (lead == 0) {

@@ -51,7 +51,14 @@ class Reader {
     Error &error() const { return *error_; }
 
  private:
-    bool read_varint(uint64_t &number);
+    bool read_varint(uint64_t &number) {
+        if (at_ != end_ && static_cast<uint8_t>(*at_) < 0x80) {
+            number = static_cast<uint8_t>(*at_++);
+            return true;
+        }
+        return read_long_varint(number);
+    }
+    bool read_long_varint(uint64_t &number);
 
     const char *at_ = nullptr;
     const char *end_ = nullptr;
