@@ -10,7 +10,8 @@ use Test::More;
 
 my $node = cdc_node('source');
 my $target = PostgreSQL::Test::Cluster->new('target');
-$target->init(extra => [ '-E', 'UTF8', '--locale=C' ]);
+# With walsenders, so that it can be made to wait for a standby.
+$target->init(allows_streaming => 1, extra => [ '-E', 'UTF8', '--locale=C' ]);
 $target->append_conf('postgresql.conf', 'shared_buffers = 32MB');
 $target->start;
 my %sink = (sink => 'postgres:' . $target->connstr('postgres'));
@@ -96,6 +97,46 @@ is($target->safe_psql('postgres', 'SELECT * FROM totals ORDER BY 1'),
 change_rows($node, 20);
 consumer_ok($node, 'run', 'the stream goes on behind it', %all, args => ['--until-caught-up']);
 same_now('after that');
+
+# A type that the old rows in the sink cannot be cast to.
+$node->safe_psql('postgres', q{
+    CREATE TABLE retyped (id text PRIMARY KEY, size text);
+    INSERT INTO retyped VALUES ('a', 'large'), ('bb', 'small');
+});
+consumer_ok($node, 'run', 'a table of texts', %all, args => ['--until-caught-up']);
+$node->safe_psql('postgres', 'ALTER TABLE retyped ALTER id TYPE int USING length(id), ALTER size TYPE int USING length(size)');
+consumer_ok($node, 'resnapshot', 'a new copy of it as a table of numbers', %all);
+same_in_postgres($node, $target, 'with other types', 'public.retyped');
+
+# --- the answer to the COMMIT of a copy is lost -------------------------------------------------------------------------
+
+# The new copy waits for a reader, and its COMMIT for a standby that does not exist: it is done, but nobody says so.
+my $reader = $target->background_psql('postgres');
+$reader->query_safe('BEGIN');
+$reader->query_safe('SELECT count(*) FROM orders');
+$node->safe_psql('postgres', 'ALTER TABLE orders ADD added int');
+change_rows($node, 30);
+$consumer = start_consumer($node, %all, command => 'resnapshot');
+my $waiting = q(SELECT pid FROM pg_stat_activity WHERE pid <> pg_backend_pid() AND wait_event);
+$target->poll_query_until('postgres', "SELECT EXISTS ($waiting = 'relation')") or die 'the copy does not wait for the reader';
+my $slot = $node->safe_psql('postgres', 'SELECT catalog_xmin, restart_lsn FROM pg_replication_slots');
+$target->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
+$target->reload;
+# Commits wait as soon as the checkpointer has read it.
+wait_until('commits wait', sub {
+    $target->psql('postgres', q(SET statement_timeout = '500ms'; SELECT pg_current_xact_id()), stderr => \my $said);
+    return $said =~ /wait for synchronous replication/;
+});
+$reader->query_safe('COMMIT');
+$reader->quit;
+$target->poll_query_until('postgres', "SELECT EXISTS ($waiting = 'SyncRep')") or die 'the copy is not committed';
+$target->append_conf('postgresql.conf', "synchronous_standby_names = ''");
+$target->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM ($waiting = 'SyncRep') AS w");
+$target->reload;
+isnt($consumer->wait_for_end, 0, 'the consumer does not know how it ended');
+is($node->safe_psql('postgres', 'SELECT catalog_xmin, restart_lsn FROM pg_replication_slots'), $slot, 'the slot is kept');
+consumer_ok($node, 'run', 'the next run goes on, without another copy', %all, args => ['--until-caught-up']);
+same_now('after the answer was lost');
 
 # --- sinks that cannot be ---------------------------------------------------------------------------------------------
 

@@ -105,6 +105,22 @@ for my $round (1 .. 3) {
     same_in_sqlite($node, $fresh, "round $round", @tables);
 }
 
+# --- stopped while the slot waits for an open transaction ---------------------------------------------------------------
+
+my $open = $node->background_psql('postgres');
+$open->query_safe("BEGIN; INSERT INTO orders (state, body) VALUES (0, 'open')");
+my $stopped = scratch_file('stopped.db');
+my %stopped = (sink => "sqlite:$stopped", slot => 'stopped');
+$consumer = start_consumer($node, %stopped);
+$node->poll_query_until('postgres', q(SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'walsender'
+    AND query LIKE 'CREATE_REPLICATION_SLOT "stopped"%' AND wait_event_type = 'Lock'))) or die 'the slot does not wait';
+is($consumer->stop, 0, 'SIGTERM ends it');
+is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_replication_slots WHERE slot_name = 'stopped')), '0', 'without a slot');
+$open->query_safe('COMMIT');
+$open->quit;
+consumer_ok($node, 'run', 'the next run copies', %stopped, args => ['--until-caught-up']);
+same_in_sqlite($node, $stopped, 'after that', @tables);
+
 # The exported snapshot's transaction does not go on while the stream does.
 is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'cdc_consumer%' AND backend_xmin IS NOT NULL)),
     '0', 'nothing holds a snapshot');

@@ -1,6 +1,7 @@
 // What ends a run, told in one line: the message, and what to do about it.
 #pragma once
 
+#include <exception>
 #include <stdexcept>
 #include <string>
 #include <utility>
@@ -29,6 +30,9 @@ class Failure : public std::runtime_error {
     std::string hint_;
     ExitCode code_;
 };
+
+// A stop was asked for, in the midst of what cannot go on later.
+class Interrupted : public std::exception {};
 
 // A server went away, or said that it cannot serve now: worth another try, later. Of the source and of sinks alike.
 class ConnectionLost : public std::runtime_error {

@@ -228,7 +228,7 @@ class Runner {
         if (old_slot) {
             source.drop_slot(settings_.slot);
         }
-        const NewSlot slot = source.create_slot(settings_.slot);
+        const NewSlot slot = source.create_slot(settings_.slot, stop_);
         try {
             SnapshotOptions options;
             options.jobs = settings_.snapshot_jobs;
@@ -237,6 +237,10 @@ class Runner {
             spdlog::info("copying {} tables as of {}", tables.size(), lsn_text(slot.consistent_point()));
             copy_tables(settings_.source, slot.snapshot(), tables, *sink_, state, slot.consistent_point(), options,
                         [this](const SnapshotProgress &progress) { count(progress); });
+        } catch (const ConnectionLost &) {
+            // What the sink was about to commit may be in it: then the copy is complete, and needs this slot. The next
+            // attempt sees it, and otherwise drops the slot.
+            throw;
         } catch (...) {
             drop_quietly();
             throw;

@@ -26,9 +26,6 @@ struct SnapshotProgress {
     int64_t blocks_done = 0;
 };
 
-// Thrown when a stop was asked for.
-class Interrupted : public std::exception {};
-
 // Copies `tables` under `snapshot` between sink.begin_snapshot() and finish_snapshot(), which this calls with
 // `state` (its phase and position set to streaming at `position`). `progress` is called now and then, by one thread at
 // a time.

@@ -343,6 +343,8 @@ void PostgresSchema::fit(const TableName &table, const Relation &relation,
         if (there == nullptr) {
             alter(table, "ADD COLUMN " + name + ' ' + type);
         } else if (!is_same_type(*there, type)) {
+            // All rows come anew; what is in the old ones need not be of the new type.
+            connection_.query("DELETE FROM " + quoted(table));
             alter(table, "ALTER COLUMN " + name + " TYPE " + type + " USING " + name + "::pg_catalog.text::" + type);
         }
     }

@@ -43,17 +43,33 @@ std::string unescape_bytea(const Result &result, int row, int column) {
     return std::string(reinterpret_cast<const char *>(bytes.get()), size);
 }
 
-// Waits for the result of a command that was sent, and says so in the log once if it takes long.
+// Errors are ignored: then the command goes on until its end.
+void cancel(PGconn *connection) {
+    PGcancel *const request = PQgetCancel(connection);
+    char error[256];
+    if (request != nullptr) {
+        PQcancel(request, error, sizeof error);
+        PQfreeCancel(request);
+    }
+}
+
+// Waits for the result of a command that was sent, and says so in the log once if it takes long. Cancels the command
+// when `stop` becomes true.
 template <typename SayThatItWaits>
-PGresult *wait_for_result(Connection &connection, SayThatItWaits say) {
+PGresult *wait_for_result(Connection &connection, const std::atomic<bool> &stop, SayThatItWaits say) {
     const auto say_at = Clock::now() + kSayThatWeWait;
     bool said = false;
+    bool cancelled = false;
     while (PQisBusy(connection.get()) != 0) {
         pollfd fd{PQsocket(connection.get()), POLLIN, 0};
         poll(&fd, 1, 500);
         if (!said && Clock::now() >= say_at) {
             said = true;
             say();
+        }
+        if (stop && !cancelled) {
+            cancelled = true;
+            cancel(connection.get());
         }
         if (PQconsumeInput(connection.get()) == 0) {
             connection.fail(nullptr);
@@ -162,7 +178,7 @@ std::optional<SlotInfo> Source::slot(const std::string &name) {
     return info;
 }
 
-NewSlot Source::create_slot(const std::string &name) {
+NewSlot Source::create_slot(const std::string &name, const std::atomic<bool> &stop) {
     Connection replication(conninfo_, {"cdc_consumer", true});
     const std::string sql =
         "CREATE_REPLICATION_SLOT " + quote_identifier(name) + " LOGICAL cdc_plugin (SNAPSHOT 'export')";
@@ -182,7 +198,7 @@ NewSlot Source::create_slot(const std::string &name) {
                      oldest.text(0, 0));
     };
     try {
-        const Result slot = replication.check(wait_for_result(replication, say_that_it_waits));
+        const Result slot = replication.check(wait_for_result(replication, stop, say_that_it_waits));
         PQclear(PQgetResult(replication.get()));  // the end of results
         const Lsn consistent_point = slot.rows() == 1 ? lsn(slot, 0, 1) : 0;
         if (consistent_point == 0 || slot.is_null(0, 2)) {
@@ -191,6 +207,9 @@ NewSlot Source::create_slot(const std::string &name) {
         std::string snapshot = slot.text(0, 2);
         return NewSlot(std::move(replication), std::move(snapshot), consistent_point);
     } catch (const ServerError &error) {
+        if (stop && error.sqlstate() == "57014") {
+            throw Interrupted();
+        }
         refuse_slot(error, name);
     }
 }

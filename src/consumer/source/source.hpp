@@ -6,6 +6,7 @@
 #include "../model/lsn.hpp"
 #include "../model/relation.hpp"
 
+#include <atomic>
 #include <optional>
 #include <string>
 #include <vector>
@@ -67,8 +68,9 @@ class Source {
     Relation definition(const SourceTable &table);
 
     std::optional<SlotInfo> slot(const std::string &name);
-    // Throws Failure if there is no free slot, or the name is taken.
-    NewSlot create_slot(const std::string &name);
+    // Waits for all transactions that are open. Throws Failure if there is no free slot, or the name is taken, and
+    // Interrupted when `stop` becomes true; then there is no slot.
+    NewSlot create_slot(const std::string &name, const std::atomic<bool> &stop);
     // Waits a short while for a walsender that is about to go. Throws Failure if the slot stays active.
     void drop_slot(const std::string &name);
 
