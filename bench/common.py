@@ -4,6 +4,7 @@ import argparse
 import json
 import os
 import platform
+import re
 import subprocess
 import sys
 import time
@@ -53,6 +54,15 @@ def fail_clearly(main):
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def turns(names, rounds):
+    """(round, name) for each name in each round. Every round begins with another one, so that none is always first."""
+    names = list(names)
+    for number in range(rounds):
+        shift = number % len(names)
+        for name in names[shift:] + names[:shift]:
+            yield number, name
 
 
 def progress(text):
@@ -178,6 +188,14 @@ class Server:
         for name, value in options.items():
             command += ["-o", f"{name}={value}"]
         return subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+
+    def pgbench(self, *arguments):
+        """Transactions per second of one run, without the time to connect."""
+        done = subprocess.run([self.bindir / "pgbench", "-n", *map(str, arguments)], capture_output=True, text=True)
+        found = re.search(r"^tps = ([0-9.]+)", done.stdout, re.MULTILINE)
+        if done.returncode != 0 or not found:
+            raise BenchError(done.stderr.strip() or "pgbench says nothing")
+        return float(found.group(1))
 
     def find_walsender(self):
         """The process id of this server's walsender, if there is one yet. Asks /proc, so as not to disturb it."""

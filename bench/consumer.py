@@ -30,13 +30,14 @@ CONNINFO = "dbname={}"
 class Consumer:
     """The program, and the most memory that any of its runs took."""
 
-    def __init__(self, path):
+    def __init__(self, path, tables="public.orders"):
         self.path = path
+        self.tables = tables
         self.max_rss = 0
 
     def command(self, command, database, sink, *arguments):
         return [
-            self.path, command, "--source", CONNINFO.format(database), "--slot", SLOT, "--tables", "public.orders",
+            self.path, command, "--source", CONNINFO.format(database), "--slot", SLOT, "--tables", self.tables,
             "--sink", sink, "--log-level", "warning", *arguments,
         ]
 

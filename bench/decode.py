@@ -27,6 +27,7 @@ from common import (
     progress,
     significant,
     sql_literal,
+    turns,
     write_results,
 )
 
@@ -160,15 +161,13 @@ def measure(server, name, plugins, rounds, scale):
     for plugin in plugins:
         # Comes first, so that it also warms the caches up for the timed rounds.
         attempt(results[plugin.name], name, plugin, lambda p=plugin: output_size(server, p, end_lsn))
-    for number in range(rounds):
-        shift = number % len(plugins)
-        for plugin in plugins[shift:] + plugins[:shift]:
-            run = attempt(results[plugin.name], name, plugin, lambda p=plugin: run_once(server, p, end_lsn))
-            if run is not None:
-                progress(
-                    f"{name}: round {number + 1}/{rounds}: {plugin.name} {significant(run['wall'])} s, "
-                    f"CPU {significant(run['cpu'])} s"
-                )
+    for number, plugin in turns(plugins, rounds):
+        run = attempt(results[plugin.name], name, plugin, lambda p=plugin: run_once(server, p, end_lsn))
+        if run is not None:
+            progress(
+                f"{name}: round {number + 1}/{rounds}: {plugin.name} {significant(run['wall'])} s, "
+                f"CPU {significant(run['cpu'])} s"
+            )
     return {
         "changes": round(WORKLOADS[name].changes * scale),
         "wal_bytes": wal_bytes,

@@ -5,7 +5,6 @@ it samples as fast as it can, to see whether its memory stays level.
 """
 
 import datetime
-import re
 import statistics
 import subprocess
 import sys
@@ -30,16 +29,6 @@ def status(server, column):
     return server.sql(f"SELECT {column} FROM cdc.guard_status()")
 
 
-def pgbench(server, seconds):
-    """Transactions per second of one run, without the time to connect."""
-    command = [server.bindir / "pgbench", "-n", "-c", str(CLIENTS), "-j", str(CLIENTS), "-T", str(seconds), "bench"]
-    done = subprocess.run(command, capture_output=True, text=True)
-    found = re.search(r"^tps = ([0-9.]+)", done.stdout, re.MULTILINE)
-    if done.returncode != 0 or not found:
-        raise BenchError(done.stderr.strip() or "pgbench says nothing")
-    return float(found.group(1))
-
-
 def throughput(server, rounds, seconds):
     """tps of each run with the guard and without; which comes first alternates."""
     results = {"off": [], "on": []}
@@ -48,7 +37,7 @@ def throughput(server, rounds, seconds):
         for state in ("off", "on") if number % 2 == 0 else ("on", "off"):
             set_guard(server, state == "on", 1000)
             before = int(status(server, "samples"))
-            results[state].append(pgbench(server, seconds))
+            results[state].append(server.pgbench("-c", CLIENTS, "-j", CLIENTS, "-T", seconds, "bench"))
             taken = int(status(server, "samples")) - before
             if (taken < seconds - 2) == (state == "on"):
                 raise BenchError(f"the guard took {taken} samples in {seconds} s while it was {state}")

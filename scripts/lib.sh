@@ -92,16 +92,17 @@ run_where_readable() {
     exit "$status"
 }
 
-# A Python that has the protobuf package: the one on the path may be another than the one that Debian's packages serve.
-python_with_protobuf() {
+# python_with MODULE PACKAGE: a Python of the server's user that has the module, which is in that package of Debian. The
+# one on the path may be another than the one that Debian's packages serve.
+python_with() {
     local python
     for python in python3 /usr/bin/python3; do
-        if "$python" -c 'import google.protobuf' 2>/dev/null; then
+        if as_server_user "$python" -c "import $1" 2>/dev/null; then
             echo "$python"
             return
         fi
     done
-    die "no python3 with the protobuf package: install python3-protobuf"
+    die "no python3 with the module $1: install $2"
 }
 
 # --- private clusters -------------------------------------------------------------------------------------------------
