@@ -168,7 +168,7 @@ class Setup:
     def compare(self):
         """Orders in which source and target differ at the end."""
         lines = self.server.sql("SELECT id, state, change FROM orders").splitlines()
-        source = {int(order): (int(state), int(change)) for order, state, change in (l.split("|") for l in lines)}
+        source = {int(order): (int(state), int(change)) for order, state, change in (line.split("|") for line in lines)}
         with sqlite3.connect(f"file:{self.file}?mode=ro", uri=True) as database:
             target = {row[0]: row[1:] for row in database.execute("SELECT id, state, change FROM orders")}
             sequence = database.execute("SELECT id, op, state FROM seen ORDER BY number").fetchall()
