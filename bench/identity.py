@@ -14,6 +14,7 @@ from common import (
     PUBLICATION,
     Server,
     argument_parser,
+    choice_list,
     fail_clearly,
     machine_line,
     markdown_table,
@@ -24,6 +25,7 @@ from common import (
 )
 
 SLOT = "bench_identity"
+PARTS = ("wal", "tps")
 IDENTITIES = {
     "DEFAULT": "DEFAULT",
     "USING INDEX": "USING INDEX bench_identity",
@@ -138,6 +140,8 @@ def workload_markdown(workload, measured):
 
 def main():
     parser = argument_parser("identity", __doc__.split("\n", 1)[0])
+    parser.add_argument("--parts", type=choice_list(PARTS), default=list(PARTS), metavar="A,B",
+                        help=f"of: {', '.join(PARTS)}")
     parser.add_argument("--rounds", type=positive(int), default=4, help="runs of pgbench with each (default 4)")
     parser.add_argument("--seconds", type=positive(int), default=10, help="length of a run (default 10)")
     arguments = parser.parse_args()
@@ -146,15 +150,17 @@ def main():
 
     server = Server(arguments.bindir, arguments.data_dir)
     report = {"machine": machine_line(server), "date": datetime.date.today().isoformat(), "scale": arguments.scale}
-    report["wal"] = {name: measure_wal(server, name, arguments.scale) for name in WORKLOADS}
-    report["tps"] = measure_tps(server, arguments.rounds, arguments.seconds, arguments.scale, arguments.out)
     text = [f"Machine: {report['machine']}.\n\n{report['date']}, scale {arguments.scale:g}."]
-    text += [workload_markdown(name, measured) for name, measured in report["wal"].items()]
-    text.append(f"### tps\n\nOne client updates rows of orders, {arguments.rounds} rounds of {arguments.seconds} s.")
-    text.append(markdown_table(["identity", "median tps", "min – max"], [
-        [identity, f"{statistics.median(tps):,.0f}", f"{min(tps):,.0f} – {max(tps):,.0f}"]
-        for identity, tps in report["tps"].items()
-    ]))
+    if "wal" in arguments.parts:
+        report["wal"] = {name: measure_wal(server, name, arguments.scale) for name in WORKLOADS}
+        text += [workload_markdown(name, measured) for name, measured in report["wal"].items()]
+    if "tps" in arguments.parts:
+        report["tps"] = measure_tps(server, arguments.rounds, arguments.seconds, arguments.scale, arguments.out)
+        text.append(f"### tps\n\nOne client updates orders, {arguments.rounds} rounds of {arguments.seconds} s.")
+        text.append(markdown_table(["identity", "median tps", "min – max"], [
+            [identity, f"{statistics.median(tps):,.0f}", f"{min(tps):,.0f} – {max(tps):,.0f}"]
+            for identity, tps in report["tps"].items()
+        ]))
     write_results(arguments.out, "identity", "\n\n".join(text), report)
     return 0
 
