@@ -56,5 +56,7 @@ cdc_plugin.so: src/exports.map
 
 include test/unit/unit.mk
 include test/fuzz/fuzz.mk
+include src/program/program.mk
 include src/consumer/consumer.mk
+include src/panel/panel.mk
 include src/layers.mk

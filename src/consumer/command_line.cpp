@@ -1,35 +1,20 @@
-// The options, what they may be, and the help. The only file that knows of CLI11, which compiles slowly.
+// The options, what they may be, and the help.
 #include "command_line.hpp"
 
-#include "model/failure.hpp"
+#include "../program/options.hpp"
+#include "../program/version.hpp"
 
-#include <CLI/CLI.hpp>
-#include <libpq-fe.h>
-
-#include <algorithm>
-#include <charconv>
 #include <chrono>
-#include <functional>
-#include <initializer_list>
-#include <limits>
 #include <memory>
-#include <regex>
 #include <set>
-#include <system_error>
 #include <utility>
 #include <vector>
 
-#ifndef CDC_VERSION
-#define CDC_VERSION "unknown"
-#endif
-
 namespace cdc::consumer {
-
-const char kVersion[] = CDC_VERSION;
 
 namespace {
 
-using std::chrono::milliseconds;
+using namespace program;
 using namespace std::chrono_literals;
 
 // In lines of at most 100 columns.
@@ -105,67 +90,6 @@ Exit codes:
   4  a change of a table cannot be followed (see --on-rewrite)
 )";
 
-[[noreturn]] void refuse(const std::string &message, const std::string &hint = "See cdc_consumer --help.") {
-    throw Failure(message, hint, ExitCode::kUsage);
-}
-
-std::string_view trim(std::string_view text) {
-    const size_t start = text.find_first_not_of(" \t\r\n");
-    return start == std::string_view::npos ? std::string_view()
-                                           : text.substr(start, text.find_last_not_of(" \t\r\n") - start + 1);
-}
-
-// --- values
-// -----------------------------------------------------------------------------------------------------------
-
-// A whole number and what follows it; false if there is none, or it is too large.
-bool split_number(std::string_view text, int64_t &number, std::string_view &unit) {
-    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
-    unit = trim(text.substr(static_cast<size_t>(end - text.data())));
-    return error == std::errc() && number >= 0;
-}
-
-struct Unit {
-    std::string_view name;
-    int64_t size;
-};
-
-// The number in the smallest unit, or -1 if the text is not one. Capped far from overflow.
-int64_t with_unit(std::string_view text, std::initializer_list<Unit> units) {
-    int64_t number = 0;
-    std::string_view name;
-    if (!split_number(trim(text), number, name)) {
-        return -1;
-    }
-    for (const Unit &unit : units) {
-        if (unit.name == name) {
-            const int64_t most = std::numeric_limits<int64_t>::max() / 2 / unit.size;
-            return std::min(number, most) * unit.size;
-        }
-    }
-    return -1;
-}
-
-std::string time_text(milliseconds time) {
-    const int64_t ms = time.count();
-    return ms >= 3600000 && ms % 3600000 == 0 ? std::to_string(ms / 3600000) + "h"
-           : ms >= 60000 && ms % 60000 == 0   ? std::to_string(ms / 60000) + "min"
-           : ms >= 1000 && ms % 1000 == 0     ? std::to_string(ms / 1000) + "s"
-                                              : std::to_string(ms) + "ms";
-}
-
-milliseconds parse_time(const std::string &option, const std::string &text, milliseconds least, milliseconds most) {
-    const int64_t value = with_unit(text, {{"ms", 1}, {"s", 1000}, {"min", 60000}, {"h", 3600000}});
-    if (value < 0) {
-        refuse(option + ": '" + text + "' is not a time", "Give a whole number and its unit: 200ms, 10s, 5min, 1h.");
-    }
-    if (value < least.count() || value > most.count()) {
-        refuse(option + ": " + text + " is out of range",
-               "It may be " + time_text(least) + " to " + time_text(most) + ".");
-    }
-    return milliseconds(value);
-}
-
 constexpr int64_t kMinQueue = int64_t{64} << 10;
 constexpr int64_t kMaxQueue = int64_t{16} << 30;
 
@@ -179,44 +103,6 @@ size_t parse_queue_size(const std::string &option, const std::string &text) {
         refuse(option + ": " + text + " is out of range", "It may be 64kB to 16GB.");
     }
     return static_cast<size_t>(value);
-}
-
-int64_t parse_count(const std::string &option, const std::string &text, int64_t least, int64_t most) {
-    int64_t value = 0;
-    std::string_view rest;
-    if (!split_number(trim(text), value, rest) || !rest.empty()) {
-        refuse(option + ": '" + text + "' is not a whole number");
-    }
-    if (value < least || value > most) {
-        refuse(option + ": " + text + " is out of range",
-               "It may be " + std::to_string(least) + " to " + std::to_string(most) + ".");
-    }
-    return value;
-}
-
-template <typename Choice>
-Choice parse_choice(const std::string &option, const std::string &text,
-                    const std::vector<std::pair<std::string, Choice>> &choices) {
-    std::string names;
-    for (const auto &[name, choice] : choices) {
-        if (name == text) {
-            return choice;
-        }
-        names += (names.empty() ? "" : ", ") + name;
-    }
-    refuse(option + ": there is no '" + text + "'", "It may be one of: " + names + ".");
-}
-
-void check_conninfo(const std::string &option, const std::string &conninfo) {
-    char *error = nullptr;
-    PQconninfoOption *const parsed = PQconninfoParse(conninfo.c_str(), &error);
-    PQconninfoFree(parsed);
-    PQfreemem(error);  // not shown: it quotes what may be a piece of a password
-    if (parsed == nullptr) {
-        refuse(option + " is not a connection string",
-               "Give pairs ('host=db dbname=shop user=cdc') or a URI (postgresql://cdc@db/shop); in pairs, values with "
-               "spaces go between single quotes.");
-    }
 }
 
 void check_slot(const std::string &slot) {
@@ -246,19 +132,6 @@ void check_sink(const std::string &sink) {
     } else if (target == ":memory:") {
         refuse("--sink: a copy in memory would be lost with its position", "Give the name of a file.");
     }
-}
-
-// ADDRESS:PORT, and nothing else that the HTTP server would take for more than that.
-void check_metrics_address(const std::string &address) {
-    const size_t colon = address.rfind(':');
-    const std::string host = address.substr(0, colon == std::string::npos ? 0 : colon);
-    const bool bracketed = host.size() > 2 && host.front() == '[' && host.back() == ']';
-    if (host.empty() || host.find_first_of(", /") != std::string::npos ||
-        (!bracketed && host.find_first_of(":[]") != std::string::npos)) {
-        refuse("--metrics: '" + address + "' is not ADDRESS:PORT",
-               "Examples: 127.0.0.1:9187, or 0.0.0.0:9187 for all interfaces.");
-    }
-    parse_count("--metrics", address.substr(colon + 1), 1, 65535);
 }
 
 // --- patterns
@@ -390,42 +263,10 @@ class ConfigFile : public CLI::Config {
 // --- the options
 // ------------------------------------------------------------------------------------------------------
 
-CLI::Option *add(CLI::App &app, const std::string &name, std::function<void(const std::string &)> set) {
-    return app.add_option(name, CLI::callback_t([set = std::move(set)](const CLI::results_t &values) {
-                              for (const std::string &value : values) {
-                                  set(value);
-                              }
-                              return true;
-                          }));
-}
-
-void add_text(CLI::App &app, const std::string &name, std::string &target) {
-    add(app, name, [&target](const std::string &value) { target = value; });
-}
-
 void add_list(CLI::App &app, const std::string &name, std::string &target) {
     add(app, name, [name, &target](const std::string &value) { add_patterns(name, value, target); })
         ->expected(1, CLI::detail::expected_max_vector_size)
         ->allow_extra_args(false);
-}
-
-void add_time(CLI::App &app, const std::string &name, milliseconds &target, milliseconds least, milliseconds most) {
-    add(app, name, [=, &target](const std::string &value) { target = parse_time(name, value, least, most); });
-}
-
-template <typename Number>
-void add_count(CLI::App &app, const std::string &name, Number &target, int64_t least, int64_t most) {
-    add(app, name, [=, &target](const std::string &value) {
-        target = static_cast<Number>(parse_count(name, value, least, most));
-    });
-}
-
-template <typename Choice>
-void add_choice(CLI::App &app, const std::string &name, Choice &target,
-                std::vector<std::pair<std::string, Choice>> choices) {
-    add(app, name, [name, &target, choices = std::move(choices)](const std::string &value) {
-        target = parse_choice(name, value, choices);
-    });
 }
 
 void add_options(CLI::App &app, CommandLine &line) {
@@ -457,9 +298,7 @@ void add_options(CLI::App &app, CommandLine &line) {
                               {"line", ProgressMode::kLine},
                               {"log", ProgressMode::kLog},
                               {"none", ProgressMode::kNone}});
-    add_choice<std::string>(
-        app, "--log-level", line.log_level,
-        {{"trace", "trace"}, {"debug", "debug"}, {"info", "info"}, {"warning", "warning"}, {"error", "error"}});
+    add_log_level(app, line.log_level);
     app.add_flag("--json", line.json);
 }
 
@@ -514,7 +353,7 @@ void check(const CommandLine &line, bool has_source) {
         refuse("--init-sql is for sinks with tables, which jsonl is not");
     }
     if (!settings.metrics_address.empty()) {
-        check_metrics_address(settings.metrics_address);
+        parse_address("--metrics", settings.metrics_address, 1);
     }
     if (line.json && line.command != Command::kStatus) {
         refuse("--json is for status");
@@ -524,40 +363,7 @@ void check(const CommandLine &line, bool has_source) {
     }
 }
 
-// Like our own messages: one line, without capitals at its start.
-std::string plain(std::string message) {
-    for (char &c : message) {
-        c = c == '\n' ? ' ' : c;
-    }
-    if (message.size() > 1 && message[0] >= 'A' && message[0] <= 'Z' && (message[1] < 'A' || message[1] > 'Z')) {
-        message[0] = static_cast<char>(message[0] - 'A' + 'a');
-    }
-    return without_passwords(message);
-}
-
-// In the order that CLI11 wants: the last one first. It would take what follows `--source=` for its value.
-std::vector<std::string> arguments(int argc, const char *const *argv) {
-    std::vector<std::string> reversed;
-    for (int i = argc - 1; i > 0; --i) {
-        const std::string word = argv[i];
-        const size_t equals = word.find('=');
-        if (word.compare(0, 2, "--") == 0 && equals + 1 == word.size()) {
-            reversed.emplace_back();
-            reversed.push_back(word.substr(0, equals));
-        } else {
-            reversed.push_back(word);
-        }
-    }
-    return reversed;
-}
-
 }  // namespace
-
-std::string without_passwords(const std::string &text) {
-    static const std::regex pair(R"((password\s*=\s*)('(\\.|[^'\\])*'?|\S+))");
-    static const std::regex uri(R"((://[^:/@\s]*:)[^@\s]*@)");
-    return std::regex_replace(std::regex_replace(text, pair, "$1***"), uri, "$1***@");
-}
 
 CommandLine parse_command_line(int argc, const char *const *argv) {
     CommandLine line;
@@ -570,33 +376,11 @@ CommandLine parse_command_line(int argc, const char *const *argv) {
     app.allow_config_extras(CLI::config_extras_mode::error);
     add_options(app, line);
     add_commands(app, line);
-    try {
-        app.parse(arguments(argc, argv));
-    } catch (const CLI::CallForHelp &) {
+    const Asked asked = program::parse(app, argc, argv);
+    if (asked != Asked::kWork) {
         line.command = Command::kPrint;
-        line.text = kHelp;
+        line.text = asked == Asked::kHelp ? kHelp : std::string("cdc_consumer ") + kVersion + '\n';
         return line;
-    } catch (const CLI::CallForVersion &) {
-        line.command = Command::kPrint;
-        line.text = std::string("cdc_consumer ") + kVersion + '\n';
-        return line;
-    } catch (const CLI::RequiredError &error) {
-        const bool no_command = app.get_subcommands().empty();
-        refuse(no_command ? "a command is missing" : plain(error.what()),
-               no_command ? "It may be run, status, resnapshot, drop-slot or replay: see cdc_consumer --help."
-                          : "See cdc_consumer --help.");
-    } catch (const CLI::ExtrasError &) {
-        refuse("'" + plain(app.remaining(true).front()) + "' was not expected");
-    } catch (const CLI::ArgumentMismatch &error) {
-        // CLI11 says: NAME: and something about numbers
-        const std::string text = error.what();
-        refuse(text.substr(0, text.find(':')) + " takes one value, once");
-    } catch (const CLI::ConfigError &error) {
-        // CLI11 says: INI was not able to parse NAME
-        const std::string text = error.what();
-        refuse("config file: no option is called " + text.substr(text.rfind(' ') + 1));
-    } catch (const CLI::ParseError &error) {
-        refuse(plain(error.what()));
     }
     if (line.settings.tables.empty()) {
         line.settings.tables = "*.*";

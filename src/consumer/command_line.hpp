@@ -4,11 +4,8 @@
 #include "pipeline/settings.hpp"
 
 #include <string>
-#include <string_view>
 
 namespace cdc::consumer {
-
-extern const char kVersion[];
 
 enum class Command { kPrint, kRun, kStatus, kResnapshot, kDropSlot, kReplay };
 
@@ -27,8 +24,5 @@ struct CommandLine {
 
 // Throws Failure (ExitCode::kUsage).
 CommandLine parse_command_line(int argc, const char *const *argv);
-
-// The text without the passwords of connection strings: for messages that quote what was given.
-std::string without_passwords(const std::string &text);
 
 }  // namespace cdc::consumer

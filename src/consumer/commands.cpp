@@ -5,6 +5,9 @@
 #include "progress.hpp"
 #include "status.hpp"
 
+#include "../program/option_values.hpp"
+#include "../program/start.hpp"
+
 #include "pipeline/counters.hpp"
 #include "pipeline/run.hpp"
 
@@ -13,7 +16,6 @@
 #include <unistd.h>
 
 #include <charconv>
-#include <cstdio>
 #include <memory>
 #include <optional>
 
@@ -21,12 +23,7 @@ namespace cdc::consumer {
 
 namespace {
 
-// To standard output; a full disk or a reader that went away must not pass as success.
-void print(const std::string &text) {
-    if (std::fwrite(text.data(), 1, text.size(), stdout) != text.size() || std::fflush(stdout) != 0) {
-        throw Failure("cannot write to standard output");
-    }
-}
+using program::print;
 
 // Runs `work` with the counters that it keeps shown.
 template <typename Work>
@@ -132,7 +129,7 @@ ExitCode show_status(const CommandLine &line) {
         try {
             status.state = sink_state(settings, status.sink_name);
         } catch (const std::exception &error) {
-            status.sink_name = without_passwords(settings.sink);
+            status.sink_name = program::without_passwords(settings.sink);
             status.sink_unknown = error.what();
         }
     }

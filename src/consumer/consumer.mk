@@ -6,7 +6,7 @@ CONSUMER_SOURCES = $(wildcard src/consumer/*.cpp src/consumer/*/*.cpp)
 CONSUMER_OBJS = $(CONSUMER_SOURCES:.cpp=.o)
 # Pure parts that it shares with the module.
 CONSUMER_WIRE_OBJS = $(patsubst %.cpp,%.o,$(wildcard src/wire/*.cpp)) src/plugin/pattern.o
-CONSUMER_LIBS = -lpq -lsqlite3 -lprometheus-cpp-pull -lprometheus-cpp-core -lspdlog -lfmt -lpthread
+CONSUMER_LIBS = -lsqlite3 -lprometheus-cpp-pull
 
 ifeq ($(CONSUMER),yes)
 all: cdc_consumer
@@ -15,12 +15,11 @@ uninstall: uninstall-consumer
 endif
 clean: clean-consumer
 
-# The headers of libraries are system headers here, too.
 $(CONSUMER_OBJS): %.o: %.cpp
-	$(COMPILE_PURE) -DSPDLOG_COMPILED_LIB -DSPDLOG_FMT_EXTERNAL -isystem $(shell $(PG_CONFIG) --includedir) -c $< -o $@
+	$(COMPILE_PROGRAM) -c $< -o $@
 
-cdc_consumer: $(CONSUMER_OBJS) $(CONSUMER_WIRE_OBJS)
-	$(CXX) $(CXXFLAGS) $^ -L$(shell $(PG_CONFIG) --libdir) $(CONSUMER_LIBS) -o $@
+cdc_consumer: $(CONSUMER_OBJS) $(CONSUMER_WIRE_OBJS) $(PROGRAM_OBJS)
+	$(CXX) $(CXXFLAGS) $^ $(CONSUMER_LIBS) $(PROGRAM_LIBS) -o $@
 
 .PHONY: install-consumer uninstall-consumer clean-consumer
 install-consumer: cdc_consumer

@@ -1,22 +1,16 @@
 // The metrics are made of the counters when somebody asks for them, so that counting costs the pipeline nothing more.
 #include "metrics.hpp"
 
-#include "command_line.hpp"
-
+#include "../program/metric_families.hpp"
 #include "model/failure.hpp"
 
-#include <prometheus/client_metric.h>
 #include <prometheus/collectable.h>
 #include <prometheus/exposer.h>
 #include <prometheus/metric_family.h>
 #include <prometheus/metric_type.h>
 
-#include <sys/resource.h>
-#include <unistd.h>
-
 #include <chrono>
 #include <exception>
-#include <fstream>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -25,52 +19,13 @@ namespace cdc::consumer {
 
 namespace {
 
+using program::Families;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
 
 double unix_seconds() {
     return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
-
-double resident_bytes() {
-    std::ifstream statm("/proc/self/statm");
-    double total = 0;
-    double resident = 0;
-    statm >> total >> resident;
-    return resident * static_cast<double>(sysconf(_SC_PAGESIZE));
-}
-
-double cpu_seconds() {
-    rusage usage{};
-    getrusage(RUSAGE_SELF, &usage);
-    const auto seconds = [](const timeval &time) {
-        return static_cast<double>(time.tv_sec) + static_cast<double>(time.tv_usec) / 1e6;
-    };
-    return seconds(usage.ru_utime) + seconds(usage.ru_stime);
-}
-
-// Families of metrics in the making.
-class Families {
- public:
-    void gauge(const char *name, const char *help, double value) { add(family(name, help, MetricType::Gauge), value); }
-    void counter(const char *name, const char *help, double value) {
-        add(family(name, help, MetricType::Counter), value);
-    }
-    MetricFamily &family(const char *name, const char *help, MetricType type) {
-        families_.push_back({name, help, type, {}});
-        return families_.back();
-    }
-    static void add(MetricFamily &family, double value, std::vector<prometheus::ClientMetric::Label> labels = {}) {
-        prometheus::ClientMetric metric;
-        metric.label = std::move(labels);
-        (family.type == MetricType::Counter ? metric.counter.value : metric.gauge.value) = value;
-        family.metric.push_back(std::move(metric));
-    }
-    std::vector<MetricFamily> take() { return std::move(families_); }
-
- private:
-    std::vector<MetricFamily> families_;
-};
 
 class Collector : public prometheus::Collectable {
  public:
@@ -81,7 +36,7 @@ class Collector : public prometheus::Collectable {
         position(out);
         work(out);
         snapshot(out);
-        program(out);
+        out.process("cdc_consumer_build_info");
         return out.take();
     }
 
@@ -153,16 +108,7 @@ class Collector : public prometheus::Collectable {
                   number(counters_.snapshot_blocks_done));
     }
 
-    void program(Families &out) const {
-        Families::add(out.family("cdc_consumer_build_info", "Version of the program; always 1.", MetricType::Gauge), 1,
-                      {{"version", kVersion}});
-        out.gauge("process_start_time_seconds", "Start of the process, in Unix time.", started_);
-        out.gauge("process_resident_memory_bytes", "Resident memory.", resident_bytes());
-        out.counter("process_cpu_seconds_total", "Processor time, of user and system.", cpu_seconds());
-    }
-
     const Counters &counters_;
-    const double started_ = unix_seconds();
 };
 
 }  // namespace

@@ -2,6 +2,7 @@
 #include "consumer/command_line.hpp"
 
 #include "consumer/model/failure.hpp"
+#include "program/option_values.hpp"
 
 #include <gtest/gtest.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@ namespace cdc::consumer {
 namespace {
 
 using namespace std::chrono_literals;
+using program::without_passwords;
 using Words = std::vector<std::string>;
 
 CommandLine parse(const Words &words) {

@@ -12,7 +12,8 @@ UNIT_TEST_OBJS = $(UNIT_TESTS:%.cpp=$(UNIT_BUILD)/%.o)
 # What of the consumer needs no server, and its libraries.
 UNIT_CONSUMER_SOURCES = $(wildcard src/consumer/model/*.cpp src/consumer/sink/sqlite*.cpp) \
 	src/consumer/sink/postgres_value.cpp src/consumer/sink/postgres_copy.cpp src/consumer/postgres/binary_copy.cpp \
-	src/consumer/source/message_queue.cpp src/consumer/command_line.cpp
+	src/consumer/source/message_queue.cpp src/consumer/command_line.cpp \
+	src/program/options.cpp src/program/option_values.cpp
 UNIT_CONSUMER_LIBS = -lsqlite3 -lpq
 UNIT_OBJS = $(UNIT_TEST_OBJS) $(PURE_SOURCES:%.cpp=$(UNIT_BUILD)/%.o) $(UNIT_CONSUMER_SOURCES:%.cpp=$(UNIT_BUILD)/%.o)
 
@@ -26,7 +27,8 @@ UNIT_CXXFLAGS = $(STD) $(UNIT_OPTIMIZE) -g -fno-omit-frame-pointer $(SANITIZE_FL
 
 # Most of the time to build goes into the tests, which do not need to be fast.
 UNIT_OPTIMIZE = -O1
-$(UNIT_TEST_OBJS) $(UNIT_BUILD)/change.pb.o $(UNIT_BUILD)/src/consumer/command_line.o: UNIT_OPTIMIZE = -O0
+$(UNIT_TEST_OBJS) $(UNIT_BUILD)/change.pb.o $(UNIT_BUILD)/src/consumer/command_line.o \
+	$(UNIT_BUILD)/src/program/options.o: UNIT_OPTIMIZE = -O0
 
 .PHONY: unit
 unit: $(UNIT_BUILD)/unit_tests

@@ -12,22 +12,6 @@ namespace cdc::consumer {
 
 namespace {
 
-// What a person reads in a log: libpq ends its messages with a newline and continues some on a second line.
-std::string one_line(std::string_view text) {
-    std::string line;
-    for (const char c : text) {
-        if (c != '\n' && c != '\t') {
-            line += c;
-        } else if (!line.empty() && line.back() != ' ') {
-            line += ' ';
-        }
-    }
-    while (!line.empty() && line.back() == ' ') {
-        line.pop_back();
-    }
-    return line;
-}
-
 bool contains_any(std::string_view text, const std::initializer_list<const char *> parts) {
     for (const char *part : parts) {
         if (text.find(part) != std::string_view::npos) {
@@ -107,6 +91,21 @@ bool is_lost(std::string_view sqlstate) {
 
 }  // namespace
 
+std::string one_line(std::string_view text) {
+    std::string line;
+    for (const char c : text) {
+        if (c != '\n' && c != '\t' && c != '\r' && c != ' ') {
+            line += c;
+        } else if (!line.empty() && line.back() != ' ') {
+            line += ' ';
+        }
+    }
+    while (!line.empty() && line.back() == ' ') {
+        line.pop_back();
+    }
+    return line;
+}
+
 long long Result::affected() const {
     return std::strtoll(PQcmdTuples(result_.get()), nullptr, 10);
 }
@@ -120,7 +119,12 @@ Connection::Connection(const std::string &conninfo, const Options &options) {
         names.push_back(name);
         values.push_back(value);
     };
-    if (std::getenv("PGCONNECT_TIMEOUT") == nullptr) {
+    const std::string timeout_s = std::to_string(options.timeout.count());
+    const std::string timeout_ms = timeout_s + "000";
+    if (options.timeout.count() > 0) {
+        add("tcp_user_timeout", timeout_ms.c_str());
+        add("connect_timeout", timeout_s.c_str());
+    } else if (std::getenv("PGCONNECT_TIMEOUT") == nullptr) {
         add("connect_timeout", "10");
     }
     // A peer that is gone without a word is noticed within two minutes.
@@ -146,7 +150,8 @@ Connection::Connection(const std::string &conninfo, const Options &options) {
     // are for people: a copy takes as long as it takes.
     std::string settings =
         "SET DateStyle = 'ISO, YMD'; SET IntervalStyle = 'postgres'; SET TimeZone = 'UTC'; SET extra_float_digits = 3; "
-        "SET bytea_output = 'hex'; SET statement_timeout = 0; SET idle_in_transaction_session_timeout = 0";
+        "SET bytea_output = 'hex'; SET idle_in_transaction_session_timeout = 0; SET statement_timeout = " +
+        (options.timeout.count() > 0 ? timeout_ms : "0");
     if (PQserverVersion(get()) >= 140000) {
         settings += "; SET idle_session_timeout = 0";
     }

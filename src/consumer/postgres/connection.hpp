@@ -6,6 +6,7 @@
 
 #include <libpq-fe.h>
 
+#include <chrono>
 #include <memory>
 #include <optional>
 #include <string>
@@ -64,6 +65,8 @@ class Connection {
     struct Options {
         std::string application_name = "cdc_consumer";
         bool replication = false;  // replication=database
+        // For connecting, for a statement, and for the network to take what is sent; 0: no limit but for connecting.
+        std::chrono::seconds timeout{0};
     };
     // `conninfo`: key=value pairs or a URI. Pins client_encoding UTF8, DateStyle ISO, IntervalStyle postgres, TimeZone
     // UTC, extra_float_digits 3 and bytea_output hex (whatever the conninfo says); keepalives on.
@@ -92,6 +95,9 @@ class Connection {
     };
     std::unique_ptr<PGconn, Closer> connection_;
 };
+
+// What a person reads in a log: libpq ends its messages with a newline and continues some on a second line.
+std::string one_line(std::string_view text);
 
 // "orders"."order" with quotes where needed or not: always quoted.
 std::string quote_identifier(std::string_view name);
