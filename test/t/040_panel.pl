@@ -94,6 +94,7 @@ is((grep { length > 100 } split(/\n/, $screen)), 0, 'cdc.slots_brief under \watc
 like($screen, qr/^ stalled +\| warning \| consumer_down \| 2\d MB +\| \d+ [kM]B +\| 7\d% /m, 'one for a slot in trouble');
 like($screen, qr/^ a_slot_with_a_name_a~ \| /m, 'and one for a slot with a long name') or diag($screen);
 $node->safe_psql('postgres', "SELECT pg_drop_replication_slot(left('$long', 63))");
+$panel->wait_for_look;
 
 # --- the server goes away ---------------------------------------------------------------------------------------------
 
@@ -133,10 +134,9 @@ my $database = q{<script>"db"\\'};
 (my $quoted = $gid) =~ s/'/''/g;
 $node->safe_psql('postgres', 'CREATE DATABASE "' . ($database =~ s/"/""/gr) . '"');
 $node->safe_psql('postgres', 'CREATE TABLE t (a int)');
-my $connstr = sub { ($_[0] =~ s/([\\'])/\\$1/gr) };
 create_slot($node, 'held');
+$node->safe_psql($database, q{SELECT pg_create_logical_replication_slot('elsewhere', 'test_decoding')});
 $node->safe_psql('postgres', "BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION '$quoted'");
-$node->safe_psql("dbname='" . $connstr->($database) . "'", q{SELECT pg_create_logical_replication_slot('elsewhere', 'test_decoding')});
 write_wal($node, 4);
 $node->safe_psql('postgres', q{SELECT pg_replication_slot_advance('held', pg_current_wal_lsn())});
 my $held = wait_until('the prepared transaction is blamed', sub {

@@ -2,6 +2,7 @@
 # keyboard, and what it does when the database or the panel goes away. Screenshots are left in build/panel.
 use strict;
 use warnings;
+use utf8;
 
 use Browser;
 use CdcGuard;
@@ -14,34 +15,44 @@ use Time::HiRes qw(sleep);
 my $pictures = $ENV{TESTDIR} . '/panel';
 mkdir $pictures;
 
-my $node = guard_node('browser', conf => "max_slot_wal_keep_size = 64MB\nmax_prepared_transactions = 5\ncluster_name = 'shop'");
+my $node = guard_node('shop',
+    conf => "max_slot_wal_keep_size = 64MB\nmax_prepared_transactions = 5\ncdc_plugin.guard_interval = 1s");
 add_panel_role($node);
+my $hostile = q{<img src=x onerror="window.owned=1"><script>window.owned=1</script>};
 $node->safe_psql('postgres', 'CREATE TABLE t (a int)');
+$node->safe_psql('postgres', 'CREATE DATABASE "' . ($hostile =~ s/"/""/gr) . '"');
 create_slot($node, $_) for qw(orders audit warehouse);
-my $gid = q{<img src=x onerror="window.owned=1"><script>window.owned=1</script>};
-$node->safe_psql('postgres', "BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION '$gid'");
-my $panel = start_panel($node, args => [qw(--listen 127.0.0.1:0 --interval 500ms --history 1min)]);
-# A stall as it goes: writes for some time, a consumer that reads, one that holds on to what it has confirmed, one that
-# is dead.
+$node->safe_psql($hostile, q{SELECT pg_create_logical_replication_slot('hostile', 'test_decoding')});
+$node->safe_psql('postgres', q{SELECT pg_create_physical_replication_slot('standby')});    # retains nothing: always ok
+# Of the slots one is dead, one has confirmed all and is held back, one is read.
+$node->safe_psql('postgres', q{BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION 'payment 4711'});
 my $reader = receive($node, 'warehouse');
-for (1 .. 12) {
-    write_wal($node, 4);
-    $node->safe_psql('postgres', q{SELECT pg_replication_slot_advance('audit', pg_current_wal_lsn())});
-    sleep(1);
-}
-$reader->wait_for_confirmation;
-wait_for_level($node, 'orders', 'warning', 'consumer_down');
-
+my $panel = start_panel($node, args => [qw(--listen 127.0.0.1:0 --interval 500ms --history 1min)]);
 my $folder = scratch_file('browser');
 mkdir $folder;
 my $browser = Browser->start($folder);
-$browser->resize(1280, 900);
+$browser->resize(1280, 720);
 $browser->prefer('prefers-color-scheme' => 'light');
 $browser->open_page($panel->url);
 my $card = sub { qq{document.querySelector('article[data-slot="$_[0]"]')} };
-$browser->wait_for($card->('orders'), 'the slots are shown');
-note('first contentful paint after ' . $browser->value(
-    q{Math.round(performance.getEntriesByName('first-contentful-paint')[0].startTime)}) . ' ms');
+my @paints;
+for (1 .. 5) {
+    $browser->open_page($panel->url);
+    $browser->wait_for($card->('orders'), 'the slots are shown');
+    push @paints, $browser->value(q{Math.round(performance.getEntriesByName('first-contentful-paint')[0].startTime)});
+}
+note("first contentful paint after @paints ms");
+
+# The stall, as it goes: steady writes.
+wait_until('the page shows a warning', sub {
+    write_wal($node, 1);
+    $node->safe_psql('postgres', q{SELECT pg_replication_slot_advance('audit', pg_current_wal_lsn())});
+    sleep(0.3);
+    return $browser->value($card->('orders') . q{.dataset.level === 'warning'});
+});
+$browser->screenshot("$pictures/panel.png");
+wait_for_level($node, 'orders', 'warning', 'consumer_down');
+$browser->wait_for($card->('orders') . q{.innerText.includes('consumer_down')});
 
 # --- what it shows ----------------------------------------------------------------------------------------------------
 
@@ -51,18 +62,22 @@ like($text, qr/^orders\s+▲ warning$/m, 'the slot and its level, as text') or d
 like($text, qr/^Cause: consumer_down$/m, 'the cause');
 like($text, qr/^Start the consumer again/m, 'the advice');
 like($text, qr/^\d+ % of 64\.0 MB used, [\d.]+ MB left$/m, 'the headroom');
+like($text, qr/^Time left\s+(?:about |not known)/m, 'the time that is left');
 like($text, qr/^Read by\s+nobody for /m, 'that nobody reads it');
 like($text, qr/^Retained over the last 1 min: at most [\d.]+ MB; dashed: the cap$/m, 'the history');
 is($browser->value($card->('orders') . q{.querySelector('[role=meter]').getAttribute('aria-valuenow')}),
     slot_row($node, 'orders', 'used_percent'), 'the meter has the share of the cap');
 cmp_ok($browser->value($card->('orders') . q{.querySelector('svg path:last-child').getAttribute('d').match(/L/g).length}),
     '>=', 5, 'the curve has points');
-is($browser->value(q{document.querySelector('#slots article').dataset.slot}), 'orders', 'the worst slot comes first');
+is($browser->value(q{[...document.querySelectorAll('#slots article')].pop().dataset.slot}), 'standby',
+    'the slot that is ok comes last');
 like($browser->value(q{document.getElementById('alerts').innerText}), qr/▲ warning\s+orders/, 'the alerts are listed');
 like($browser->value('document.title'), qr/^\(\d\) Replication slots$/, 'the title counts those in trouble');
 $browser->wait_for($card->('audit') . q{.innerText.includes('prepared_transaction')}, 'the held slot has its cause');
-ok($browser->value($card->('audit') . '.innerText.includes(' . JSON::PP->new->allow_nonref->encode($gid) . ')'),
-    'a hostile gid is shown as text');
+like($browser->value($card->('audit') . '.innerText'), qr/^Culprit\s+prepared transaction payment 4711 in database postgres$/m,
+    'and its culprit');
+is($browser->value("[...${\ $card->('hostile')}.querySelectorAll('dd')].pop().textContent"),
+    "logical, test_decoding, database $hostile", 'a hostile name is shown as text');
 is($browser->value(q{document.querySelectorAll('img, article script').length}), 0, 'and is no markup');
 is($browser->value('typeof window.owned'), 'undefined', 'nor runs');
 is($browser->value(q{(() => { const s = document.createElement('script'); s.textContent = 'window.owned = 1';
@@ -122,10 +137,10 @@ ok($browser->value(q{document.activeElement.matches(':focus-visible') &&
     getComputedStyle(document.activeElement).outlineStyle === 'solid'}), 'which shows that it has the focus');
 my $shown = q{[...document.querySelectorAll('#slots li')].filter(e => e.checkVisibility()).map(e => e.firstChild.dataset.slot).join()};
 $browser->press('Space');
-unlike($browser->value($shown), qr/warehouse/, 'Space hides slots that are ok');
+unlike($browser->value($shown), qr/standby/, 'Space hides slots that are ok');
 like($browser->value($shown), qr/orders/, 'and no other');
 $browser->press('Space');
-like($browser->value($shown), qr/warehouse/, 'and shows them again');
+like($browser->value($shown), qr/standby/, 'and shows them again');
 my $summary = $card->('orders') . q{.querySelector('summary')};
 ok($browser->tab_to("document.activeElement === $summary"), 'Tab reaches the steps');
 $browser->press('Enter');
@@ -143,12 +158,10 @@ ok($browser->value("document.activeElement === $summary"), 'a refresh leaves the
 my %hosts;
 for my $event ($browser->log_lines('performance')) {
     next unless $event->{method} eq 'Network.requestWillBeSent';
+    # The browser's own first page is made of chrome: addresses.
     my $url = $event->{params}{request}{url};
-    next if $url =~ /^data:/;
-    my ($host) = $url =~ m{^(https?://[^/]+/)};
-    ++$hosts{ $host // $url } if $event->{params}{documentURL} eq $panel->url || ($host // '') ne $panel->url;
+    ++$hosts{ $url =~ m{^(\w+://[^/]+/)} ? $1 : $url } unless $url =~ /^(?:data|chrome):/;
 }
-delete $hosts{'chrome://new-tab-page/'};
 is_deeply([ sort keys %hosts ], [ $panel->url ], 'the page asks nobody but its panel') or diag(explain(\%hosts));
 is(join("\n", grep { !/script-src/ } $browser->log_lines('browser')), '',
     'the console has no error but the one for the script without a nonce');
