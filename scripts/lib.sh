@@ -92,17 +92,47 @@ run_where_readable() {
     exit "$status"
 }
 
-# python_with MODULE PACKAGE: a Python of the server's user that has the module, which is in that package of Debian. The
-# one on the path may be another than the one that Debian's packages serve.
+# python_with MODULE...: a Python that has them. The one on the path may be another than the one that Debian's packages
+# serve.
 python_with() {
-    local python
+    local python modules="$*"
     for python in python3 /usr/bin/python3; do
-        if as_server_user "$python" -c "import $1" 2>/dev/null; then
-            echo "$python"
+        if as_server_user "$python" -c "import ${modules// /, }" 2>/dev/null; then
+            command -v "$python"
             return
         fi
     done
-    die "no python3 with the module $1: install $2"
+    die "no python3 with the modules $modules: run scripts/setup"
+}
+
+# run_as_group COMMAND...: in the background, because bash heeds a signal only once its foreground command has ended; and
+# as a process group of its own, so that the signal can be passed on to all of it. Returns the command's status.
+run_as_group() {
+    local group
+    set -m
+    "$@" &
+    group=$!
+    set +m
+    on_exit kill_group "$group"
+    wait "$group"
+}
+kill_group() { kill -- "-$1" 2>/dev/null; }
+
+# mount_small_fs DIR MEGABYTES: a file system to fill, unmounted at exit. Fails, and says why, where none can be mounted:
+# only root can, and not in every container.
+mount_small_fs() {
+    if ((EUID != 0)); then
+        say "not root: no small file system can be mounted"
+        return 1
+    fi
+    if mountpoint -q "$1"; then umount "$1"; fi # of a run that was killed
+    mkdir -p "$1"
+    if ! mount -t tmpfs -o "size=$2m" tmpfs "$1"; then
+        say "no file system can be mounted here"
+        return 1
+    fi
+    on_exit umount "$1"
+    server_dir "$1" 700
 }
 
 # --- private clusters -------------------------------------------------------------------------------------------------
@@ -119,16 +149,20 @@ conf_quote() {
     printf "'%s'" "${value//\'/\'\'}"
 }
 
-# cluster_create DIR [--plugins 'a, b'] [CONF-LINE...]: --plugins names further output plugins that the server may load.
-# The cluster is removed at exit, unless keep_clusters=1.
+# cluster_create DIR [--plugins 'a, b'] [--initdb ARG]... [CONF-LINE...]: --plugins names further output plugins that
+# the server may load. The cluster is removed at exit, unless keep_clusters=1.
 keep_clusters=0
 cluster_create() {
     local dir=$1 plugins='pgoutput, test_decoding, cdc_plugin' line conf
+    local -a initdb=()
     shift
-    if [[ ${1:-} == --plugins ]]; then
-        plugins="$plugins, $2"
+    while [[ ${1:-} == --* ]]; do
+        case $1 in
+        --plugins) plugins="$plugins, $2" ;;
+        --initdb) initdb+=("$2") ;;
+        esac
         shift 2
-    fi
+    done
     if [[ -z $PG_BIN || ! -x $PG_BIN/initdb ]]; then
         die "no PostgreSQL server found: run scripts/setup, or set PG_CONFIG"
     fi
@@ -138,8 +172,8 @@ cluster_create() {
     rm -rf "$dir"
     server_dir "$dir" 700
     on_exit cluster_remove "$dir"
-    as_server_user "$PG_BIN/initdb" -D "$dir" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync >/dev/null ||
-        die "initdb failed in $dir"
+    as_server_user "$PG_BIN/initdb" -D "$dir" -U postgres -A trust -E UTF8 --locale=C.UTF-8 --no-sync "${initdb[@]}" \
+        >/dev/null || die "initdb failed in $dir"
 
     conf=("listen_addresses = ''" "port = 5432" "wal_level = logical"
         "dynamic_library_path = $(conf_quote "$stage$("$PG_CONFIG" --pkglibdir):\$libdir")")
@@ -163,6 +197,7 @@ cluster_create() {
 cluster_start() {
     local dir=$1 socket
     socket=$(mktemp -d /tmp/cdc-socket.XXXXXX)
+    if ((!keep_clusters)); then on_exit rm -rf "$socket"; fi # of a server that crashed
     server_dir "$socket" 700
     if ! as_server_user "$PG_BIN/pg_ctl" -D "$dir" -l "$dir/server.log" -w -t 120 -o "-k $socket" start >/dev/null; then
         tail -n 20 "$dir/server.log" >&2 || true

@@ -1,0 +1,212 @@
+"""The main drill: a consumer stalls, the guard says so, the cap gives up the slot, and the runbook brings it back."""
+
+import time
+
+from cluster import DrillError, wait_until
+from steps import check, megabytes
+from variant import SEGMENT, SLOT, Variant
+
+RECORDER = "recorder"
+CUSTOMER = "Zoë"
+GONE, CHANGED, NEW = range(1, 41), range(41, 81), range(201, 241)  # ids in the gap
+
+
+class Capped(Variant):
+    """With max_slot_wal_keep_size."""
+
+    title = "A consumer stalls, with a cap"
+
+    def drill(self):
+        run = self.steps.run
+        run("Copy `orders` and follow it", self.start, SLOT)
+        consumer = self.consumers[0]
+        run("The cap is there", self.cap_is_there)
+        run("Insert, update and delete appear downstream", self.appear, consumer)
+        run("The delete carries the full old row", self.old_row)
+        run("The same events replayed change nothing", self.replay, consumer)
+        run("The consumer is frozen", self.freeze, consumer)
+        run("Retained WAL climbs", self.climb, SLOT, 5)
+        run("NOTICE", self.alert, "notice", True)
+        run("WARNING", self.alert, "warning")
+        run("Critical", self.alert, "critical")
+        run("The cap invalidates the slot", self.lose)
+        run("The primary goes on taking writes", self.goes_on)
+        run("Rows change in the gap", self.change_in_gap, consumer)
+        run("Recovery as the runbook prints it", self.recover, consumer)
+        run("The slot is well again", self.well)
+        self.writer.stop()
+        run("Source equals sink, row for row", self.equal, consumer)
+        run("What was deleted in the gap is gone", self.gap_is_closed, consumer)
+        run("No write failed", self.no_write_failed)
+
+    def cap_is_there(self):
+        slot = self.cluster.slot(SLOT)
+        cap = self.options.cap * SEGMENT
+        check(slot["cap_source"] == "max_slot_wal_keep_size" and slot["cap_bytes"] == cap,
+              f"the nearest limit is {slot['cap_source']}, {slot['cap_bytes']} bytes")
+        return f"{megabytes(cap)}, {self.options.cap / self.options.rate:.0f} s of the writer's {self.options.rate} MB/s"
+
+    # --- capture ------------------------------------------------------------------------------------------------------
+
+    def appear(self, consumer):
+        """Each by the time from its commit until a reader of the derived view sees it."""
+        self.cluster.rows("SELECT pg_create_logical_replication_slot(%s, 'cdc_plugin')", RECORDER)
+        seconds = []
+        for sql, expected in (
+            ("INSERT INTO orders VALUES (300, %s, 120.00, '{\"sku\": \"B-7\", \"qty\": 1}', now())", (1, 12000)),
+            ("UPDATE orders SET total = total - 5 WHERE customer = %s", (1, 11500)),
+        ):
+            self.cluster.rows(sql, CUSTOMER)
+            seconds.append(consumer.wait_for_view(CUSTOMER, expected))
+        self.deleted = self.cluster.row("SELECT to_jsonb(o) AS row FROM orders AS o WHERE customer = %s", CUSTOMER)["row"]
+        self.cluster.rows("DELETE FROM orders WHERE customer = %s", CUSTOMER)
+        seconds.append(consumer.wait_for_view(CUSTOMER, None))
+        self.latencies = dict(zip(("insert", "update", "delete"), seconds))
+        return ", ".join(f"{name} in {value:.2f} s" for name, value in self.latencies.items())
+
+    def old_row(self):
+        events = self.cluster.rows(
+            "SELECT op, before, after, details FROM cdc.peek_changes(%s, NULL, NULL, 'tables', 'public.orders') "
+            "WHERE coalesce(before, after) ->> 'customer' = %s", RECORDER, CUSTOMER)
+        check([event["op"] for event in events] == ["insert", "update", "delete"], f"the slot has {events}")
+        last = events[-1]
+        check(last["details"].get("before_kind") == "full", f"the old row is not complete: {last['details']}")
+        before, source = dict(last["before"]), dict(self.deleted)
+        # The same moment, whatever time zone the session shows it in.
+        same_time = self.cluster.row("SELECT %s::timestamptz = %s::timestamptz AS same", before.pop("placed_at"),
+                                     source.pop("placed_at"))["same"]
+        check(before == source and same_time, f"the old row is {last['before']}, it was {self.deleted}")
+        return f"{last['before']}"
+
+    def replay(self, consumer):
+        """Twice, from a file that pg_recvlogical wrote, into the sink that the consumer keeps."""
+        lsn = self.cluster.row("SELECT pg_current_wal_lsn() AS lsn")["lsn"]
+        file = self.options.work / "events.bin"
+        receiver = self.start_receiver_to(file, lsn)
+        message = receiver.stderr.read()
+        check(receiver.wait() == 0, f"pg_recvlogical: {message.strip()}")
+        self.cluster.drop_slot(RECORDER)
+        self.wait_for_consumer(consumer)
+        consumer.stop()
+        before = consumer.content_hash()
+        already = []
+        for _ in range(2):
+            applied, known = consumer.replay(file)
+            check(applied == 0 and known > 0, f"{applied} transactions were applied, {known} were known")
+            check(consumer.content_hash() == before, "the sink's content has changed")
+            already.append(known)
+        check(already[0] == already[1], f"{already} transactions were known")
+        consumer.start()
+        self.wait_for_consumer(consumer)
+        return f"twice {already[0]} transactions, none applied; SHA-256 of the sink's content before and after: {before[:16]}…"
+
+    def start_receiver_to(self, file, lsn):
+        file.unlink(missing_ok=True)
+        return self.cluster.start_receiver(RECORDER, {"framing": "delimited"}, "-f", file, "--endpos", lsn)
+
+    # --- loss ---------------------------------------------------------------------------------------------------------
+
+    def lose(self):
+        seconds = 60 + 3 * self.options.cap / self.options.rate
+        wait_until("the slot is lost", lambda: self.sampler.last(SLOT)["wal_status"] == "lost", seconds,
+                   watch=self.watch_writer)
+        logged = self.cluster.logged(f'invalidating .*slot "{SLOT}"')
+        check(logged, "the server's log does not say that it invalidates the slot")
+        self.lost_at = logged[0][0]
+        self.events.append((self.lost_at, "lost"))
+        wait_until("alert lost", lambda: self.listener.find(SLOT, "lost", self.frozen_at))
+        samples = self.sampler.of(SLOT, self.frozen_at)
+        self.peak = max(sample["retained_bytes"] or 0 for sample in samples)
+        causes = self.sampler.causes(SLOT, self.frozen_at)
+        return (f"{self.lost_at - self.frozen_at:.0f} s behind the freeze, at {megabytes(self.peak)}; "
+                f"causes meanwhile: {', '.join(causes)}")
+
+    def goes_on(self):
+        """Commits from behind the loss, none refused before, and pg_wal back to its usual size."""
+        wait_until("commits behind the loss", lambda: sum(at > self.lost_at for at in list(self.writer.committed)) >= 50,
+                   watch=self.watch_writer)
+        wait_until("pg_wal is small again", lambda: self.sampler.last(SLOT)["pg_wal_bytes"] < self.peak / 2,
+                   watch=self.watch_writer)
+        self.pg_wal_peak = max(sample["pg_wal_bytes"] for sample in self.sampler.of(SLOT))
+        return (f"{len(self.writer.committed):,} transactions until now, {len(self.writer.errors)} errors; pg_wal was "
+                f"{megabytes(self.pg_wal_peak)} at most, {megabytes(self.sampler.last(SLOT)['pg_wal_bytes'])} now")
+
+    def change_in_gap(self, consumer):
+        self.cluster.rows("DELETE FROM orders WHERE id = ANY (%s)", list(GONE))
+        self.cluster.rows("UPDATE orders SET customer = 'in the gap' WHERE id = ANY (%s)", list(CHANGED))
+        self.cluster.rows("INSERT INTO orders SELECT n, 'in the gap', n, '{}', now() FROM unnest(%s) AS n", list(NEW))
+        stale = self.in_sink(consumer, GONE)
+        check(stale == len(GONE), f"the sink has {stale} of the {len(GONE)} rows that were deleted just now")
+        return (f"{len(GONE)} deleted, {len(CHANGED)} updated, {len(NEW)} inserted; the sink still has all {stale} "
+                "that are gone")
+
+    @staticmethod
+    def in_sink(consumer, ids):
+        return consumer.query(f"SELECT count(*) FROM orders WHERE id BETWEEN {ids[0]} AND {ids[-1]}")[0][0]
+
+    # --- recovery -----------------------------------------------------------------------------------------------------
+
+    def recover(self, consumer):
+        began = time.monotonic()
+        refused = []
+
+        def perform(step):
+            if step["title"] == "Stop the consumer":
+                consumer.kill()
+                # Before anything is mended: it must not go on as if nothing were missing.
+                status, out = consumer.shell(f"cdc_consumer run --config {SLOT}.conf --until-caught-up")
+                check(status == 3, f"the consumer took the lost slot for a good one: status {status}, {out}")
+                refused.append(out.splitlines()[-1])
+            command = step["command"]
+            if command is None:
+                raise DrillError(f"step \"{step['title']}\" has no command")
+            if command.startswith("cdc_consumer run"):
+                consumer.start(command)
+                return "runs"
+            if command.startswith("cdc_consumer"):
+                status, out = consumer.shell(command)
+                check(status == 0, f"{command}: status {status}: {out}")
+                return out.splitlines()[-1] if out else ""
+            return self.paste(command)
+
+        steps = self.runbook(SLOT, perform)
+        check(refused and any(step["command"].startswith("cdc_consumer resnapshot") for step in steps),
+              "the runbook has no step for the consumer")
+        self.recovery = time.monotonic() - began
+        self.mark("recovered")
+        return f"{len(steps)} steps in {self.recovery:.0f} s; before them the consumer refused to go on (exit code 3)"
+
+    def well(self):
+        wait_until("level ok", lambda: self.cluster.slot(SLOT)["level"] == "ok" and self.cluster.slot(SLOT)["active"],
+                   watch=self.consumers[0].check)
+        slot = self.cluster.slot(SLOT)
+        check(slot["wal_status"] == "reserved", f"wal_status is {slot['wal_status']}")
+        return f"level {slot['level']}, wal_status {slot['wal_status']}, {megabytes(slot['retained_bytes'])} retained"
+
+    def gap_is_closed(self, consumer):
+        left = self.in_sink(consumer, GONE)
+        check(left == 0, f"the sink has {left} rows that were deleted in the gap")
+        changed = consumer.query("SELECT count(*) FROM orders WHERE customer = 'in the gap'")[0][0]
+        check(changed == len(CHANGED) + len(NEW), f"{changed} rows of the gap are in the sink")
+        return f"none of the {len(GONE)} rows is left; the {changed} others of the gap are there"
+
+    # --- for the report -----------------------------------------------------------------------------------------------
+
+    def reached(self):
+        """When the headroom was used up."""
+        return self.sampler.reached_cap(SLOT, self.frozen_at)
+
+    def limits(self):
+        return [(self.options.cap, "cap")]
+
+    def summary(self):
+        return [
+            ("cap (`max_slot_wal_keep_size`)", f"{self.options.cap} MB"),
+            *((f"{name}, from its commit to the view", f"{seconds:.2f} s") for name, seconds in self.latencies.items()),
+            ("first alert, behind the freeze", f"{self.alerts[0]['at'] - self.frozen_at:.1f} s"),
+            ("headroom that was left then", f"{self.alerts[0]['share']:.0%}"),
+            ("slot lost, behind the freeze", f"{self.lost_at - self.frozen_at:.1f} s"),
+            ("most WAL retained", megabytes(self.peak)),
+            ("largest `pg_wal`", megabytes(self.pg_wal_peak)),
+            ("recovery", f"{self.recovery:.1f} s"),
+        ]
