@@ -320,6 +320,7 @@ CREATE FUNCTION cdc.runbook(slot name, OUT step integer, OUT title text, OUT ins
                                       THEN 'SELECT pg_log_standby_snapshot();' ELSE 'CHECKPOINT;' END;
         -- What writes is for the primary, whose WAL comes here.
         place constant text := CASE WHEN pg_is_in_recovery() THEN 'On the primary. ' ELSE '' END;
+        ours constant boolean := s.plugin IS NOT DISTINCT FROM 'cdc_plugin';
         two_phase boolean;
         cause text;
         before text;
@@ -355,8 +356,13 @@ CREATE FUNCTION cdc.runbook(slot name, OUT step integer, OUT title text, OUT ins
                                      s.plugin, coalesce(two_phase, false)::text) END),
                 (7, 'Copy the tables again', 'Only now, after the new slot: the rows as they are, into the consumer''s '
                     'target, in place of what it has. Rows that were deleted in the gap are in no change, so it must '
-                    'lose what the copy does not have. Then start the consumer.', NULL),
-                (8, 'See that it flows', 'unconfirmed_bytes must fall, and level be ok.', look);
+                    'lose what the copy does not have.' || CASE WHEN ours THEN format(' cdc_consumer does all that, in '
+                    'the shell where it runs; %s.conf stands for its config file. It makes the slot once more, to '
+                    'copy under its snapshot.', slot) ELSE '' END,
+                    CASE WHEN ours THEN format('cdc_consumer resnapshot --config %s.conf', slot) END),
+                (8, 'Start the consumer', 'It goes on from the new slot.',
+                    CASE WHEN ours THEN format('cdc_consumer run --config %s.conf', slot) END),
+                (9, 'See that it flows', 'unconfirmed_bytes must fall, and level be ok.', look);
             RETURN;
         END IF;
 

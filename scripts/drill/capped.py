@@ -23,12 +23,13 @@ class Capped(Variant):
         run("The cap is there", self.cap_is_there)
         run("Insert, update and delete appear downstream", self.appear, consumer)
         run("The delete carries the full old row", self.old_row)
+        run("The consumer keeps up", self.keep_up)
         run("The same events replayed change nothing", self.replay, consumer)
         run("The consumer is frozen", self.freeze, consumer)
         run("Retained WAL climbs", self.climb, SLOT, 5)
-        run("NOTICE", self.alert, "notice", True)
-        run("WARNING", self.alert, "warning")
-        run("Critical", self.alert, "critical")
+        run("First a NOTICE", self.alert, "notice", True)
+        run("Then a WARNING", self.alert, "warning")
+        run("Then critical", self.alert, "critical")
         run("The cap invalidates the slot", self.lose)
         run("The primary goes on taking writes", self.goes_on)
         run("Rows change in the gap", self.change_in_gap, consumer)
@@ -44,29 +45,36 @@ class Capped(Variant):
         cap = self.options.cap * SEGMENT
         check(slot["cap_source"] == "max_slot_wal_keep_size" and slot["cap_bytes"] == cap,
               f"the nearest limit is {slot['cap_source']}, {slot['cap_bytes']} bytes")
-        return f"{megabytes(cap)}, {self.options.cap / self.options.rate:.0f} s of the writer's {self.options.rate} MB/s"
+        seconds = self.options.cap / self.options.rate
+        return f"{megabytes(cap)}, {seconds:.0f} s of the writer's {self.options.rate} MB/s"
 
     # --- capture ------------------------------------------------------------------------------------------------------
 
     def appear(self, consumer):
-        """Each by the time from its commit until a reader of the derived view sees it."""
+        """Each with the time until a reader of the derived view sees it."""
         self.cluster.rows("SELECT pg_create_logical_replication_slot(%s, 'cdc_plugin')", RECORDER)
         seconds = []
         for sql, expected in (
             ("INSERT INTO orders VALUES (300, %s, 120.00, '{\"sku\": \"B-7\", \"qty\": 1}', now())", (1, 12000)),
             ("UPDATE orders SET total = total - 5 WHERE customer = %s", (1, 11500)),
         ):
-            self.cluster.rows(sql, CUSTOMER)
-            seconds.append(consumer.wait_for_view(CUSTOMER, expected))
-        self.deleted = self.cluster.row("SELECT to_jsonb(o) AS row FROM orders AS o WHERE customer = %s", CUSTOMER)["row"]
-        self.cluster.rows("DELETE FROM orders WHERE customer = %s", CUSTOMER)
-        seconds.append(consumer.wait_for_view(CUSTOMER, None))
+            seconds.append(self.seconds_to_view(consumer, sql, expected))
+        self.deleted = self.cluster.row("SELECT to_jsonb(o) AS o FROM orders AS o WHERE customer = %s", CUSTOMER)["o"]
+        seconds.append(self.seconds_to_view(consumer, "DELETE FROM orders WHERE customer = %s", None))
         self.latencies = dict(zip(("insert", "update", "delete"), seconds))
-        return ", ".join(f"{name} in {value:.2f} s" for name, value in self.latencies.items())
+        return ", ".join(f"{name} in {value:.3f} s" for name, value in self.latencies.items())
+
+    def seconds_to_view(self, consumer, sql, expected):
+        """From sending the statement, so with its commit."""
+        began = time.monotonic()
+        self.cluster.rows(sql, CUSTOMER)
+        consumer.wait_for_view(CUSTOMER, expected)
+        return time.monotonic() - began
 
     def old_row(self):
         events = self.cluster.rows(
-            "SELECT op, before, after, details FROM cdc.peek_changes(%s, NULL, NULL, 'tables', 'public.orders') "
+            "SELECT op, before, before::text AS shown, details "
+            "FROM cdc.peek_changes(%s, NULL, NULL, 'tables', 'public.orders') "
             "WHERE coalesce(before, after) ->> 'customer' = %s", RECORDER, CUSTOMER)
         check([event["op"] for event in events] == ["insert", "update", "delete"], f"the slot has {events}")
         last = events[-1]
@@ -76,7 +84,7 @@ class Capped(Variant):
         same_time = self.cluster.row("SELECT %s::timestamptz = %s::timestamptz AS same", before.pop("placed_at"),
                                      source.pop("placed_at"))["same"]
         check(before == source and same_time, f"the old row is {last['before']}, it was {self.deleted}")
-        return f"{last['before']}"
+        return last["shown"]
 
     def replay(self, consumer):
         """Twice, from a file that pg_recvlogical wrote, into the sink that the consumer keeps."""
@@ -98,11 +106,23 @@ class Capped(Variant):
         check(already[0] == already[1], f"{already} transactions were known")
         consumer.start()
         self.wait_for_consumer(consumer)
-        return f"twice {already[0]} transactions, none applied; SHA-256 of the sink's content before and after: {before[:16]}…"
+        return (f"twice {already[0]} transactions, none applied; SHA-256 of the sink's content before and after: "
+                f"{before[:16]}…")
 
     def start_receiver_to(self, file, lsn):
         file.unlink(missing_ok=True)
         return self.cluster.start_receiver(RECORDER, {"framing": "delimited"}, "-f", file, "--endpos", lsn)
+
+    def keep_up(self):
+        """For some seconds, to compare with what comes then."""
+        since = time.time()
+        wait_until("20 samples", lambda: len(self.sampler.of(SLOT, since)) >= 20, watch=self.watch_writer)
+        samples = self.sampler.of(SLOT, since)
+        most = max(sample["unconfirmed_bytes"] for sample in samples)
+        check(most < 4 * SEGMENT, f"{megabytes(most)} were not confirmed")
+        retained = max(sample["retained_bytes"] for sample in samples)
+        return (f"not confirmed are {megabytes(most)} at most; retained {megabytes(retained)} at most, because the "
+                "slot's start moves every 15 s only")
 
     # --- loss ---------------------------------------------------------------------------------------------------------
 
@@ -118,18 +138,17 @@ class Capped(Variant):
         samples = self.sampler.of(SLOT, self.frozen_at)
         self.peak = max(sample["retained_bytes"] or 0 for sample in samples)
         causes = self.sampler.causes(SLOT, self.frozen_at)
-        return (f"{self.lost_at - self.frozen_at:.0f} s behind the freeze, at {megabytes(self.peak)}; "
+        return (f"{self.lost_at - self.frozen_at:.0f} s after the freeze, at {megabytes(self.peak)}; "
                 f"causes meanwhile: {', '.join(causes)}")
 
     def goes_on(self):
-        """Commits from behind the loss, none refused before, and pg_wal back to its usual size."""
-        wait_until("commits behind the loss", lambda: sum(at > self.lost_at for at in list(self.writer.committed)) >= 50,
+        """Commits from after the loss, none refused before, and pg_wal back to its usual size."""
+        wait_until("commits after the loss", lambda: self.writer.commits_since(self.lost_at) >= 50,
                    watch=self.watch_writer)
-        wait_until("pg_wal is small again", lambda: self.sampler.last(SLOT)["pg_wal_bytes"] < self.peak / 2,
+        wait_until("pg_wal is small again", lambda: self.sampler.pg_wal[-1][1] < self.peak / 2,
                    watch=self.watch_writer)
-        self.pg_wal_peak = max(sample["pg_wal_bytes"] for sample in self.sampler.of(SLOT))
         return (f"{len(self.writer.committed):,} transactions until now, {len(self.writer.errors)} errors; pg_wal was "
-                f"{megabytes(self.pg_wal_peak)} at most, {megabytes(self.sampler.last(SLOT)['pg_wal_bytes'])} now")
+                f"{megabytes(self.sampler.pg_wal_peak())} at most, {megabytes(self.sampler.pg_wal[-1][1])} now")
 
     def change_in_gap(self, consumer):
         self.cluster.rows("DELETE FROM orders WHERE id = ANY (%s)", list(GONE))
@@ -177,11 +196,13 @@ class Capped(Variant):
         return f"{len(steps)} steps in {self.recovery:.0f} s; before them the consumer refused to go on (exit code 3)"
 
     def well(self):
-        wait_until("level ok", lambda: self.cluster.slot(SLOT)["level"] == "ok" and self.cluster.slot(SLOT)["active"],
-                   watch=self.consumers[0].check)
-        slot = self.cluster.slot(SLOT)
+        def is_well():
+            slot = self.cluster.slot(SLOT)
+            return slot if slot["level"] == "ok" and slot["active"] else None
+
+        slot = wait_until("level ok", is_well, watch=self.consumers[0].check)
         check(slot["wal_status"] == "reserved", f"wal_status is {slot['wal_status']}")
-        return f"level {slot['level']}, wal_status {slot['wal_status']}, {megabytes(slot['retained_bytes'])} retained"
+        return f"level ok, wal_status reserved, {megabytes(slot['retained_bytes'])} retained"
 
     def gap_is_closed(self, consumer):
         left = self.in_sink(consumer, GONE)
@@ -202,11 +223,11 @@ class Capped(Variant):
     def summary(self):
         return [
             ("cap (`max_slot_wal_keep_size`)", f"{self.options.cap} MB"),
-            *((f"{name}, from its commit to the view", f"{seconds:.2f} s") for name, seconds in self.latencies.items()),
-            ("first alert, behind the freeze", f"{self.alerts[0]['at'] - self.frozen_at:.1f} s"),
+            *((f"{name}, from its statement to the view", f"{took:.3f} s") for name, took in self.latencies.items()),
+            ("first alert, after the freeze", f"{self.alerts[0]['at'] - self.frozen_at:.1f} s"),
             ("headroom that was left then", f"{self.alerts[0]['share']:.0%}"),
-            ("slot lost, behind the freeze", f"{self.lost_at - self.frozen_at:.1f} s"),
+            ("slot lost, after the freeze", f"{self.lost_at - self.frozen_at:.1f} s"),
             ("most WAL retained", megabytes(self.peak)),
-            ("largest `pg_wal`", megabytes(self.pg_wal_peak)),
+            ("largest `pg_wal`", megabytes(self.sampler.pg_wal_peak())),
             ("recovery", f"{self.recovery:.1f} s"),
         ]

@@ -65,7 +65,7 @@ class LongTransaction(Variant):
         return self.sampler.last(slot)
 
     def seconds_since_freeze(self, sample):
-        return f"{sample['at'] - self.frozen_at:.0f} s behind the freeze"
+        return f"{sample['at'] - self.frozen_at:.0f} s after the freeze"
 
     def blame_transaction(self):
         sample = self.wait_for_cause(SLOT, {"long_transaction"})
@@ -136,7 +136,7 @@ class LongTransaction(Variant):
         return [(self.options.cap, "cap")]
 
     def summary(self):
-        rows = [("transaction blamed, behind the freeze", f"{self.blamed['at'] - self.frozen_at:.1f} s")]
+        rows = [("transaction blamed, after the freeze", f"{self.blamed['at'] - self.frozen_at:.1f} s")]
         for consumer in self.consumers:
             peak = max(sample["retained_bytes"] for sample in self.sampler.of(consumer.slot))
             rows.append((f"most that slot {consumer.slot} retained", megabytes(peak)))

@@ -1,8 +1,10 @@
 """The same stall without a cap, with pg_wal on a small file system: what the cap saves."""
 
+import os
 import time
 
 from cluster import wait_until
+from sampler import PG_WAL
 from steps import check, megabytes
 from variant import SEGMENT, SLOT, Variant
 
@@ -23,9 +25,9 @@ class NoCap(Variant):
         run("There is no cap", self.no_cap_is_there)
         run("The consumer is frozen", self.freeze, consumer)
         run("Retained WAL climbs", self.climb, SLOT, 5)
-        run("NOTICE", self.alert, "notice", True)
-        run("WARNING", self.alert, "warning")
-        run("Critical", self.alert, "critical")
+        run("First a NOTICE", self.alert, "notice", True)
+        run("Then a WARNING", self.alert, "warning")
+        run("Then critical", self.alert, "critical")
         run("The primary goes down: PANIC", self.go_down)
         run("Writes are refused", self.writes_are_refused)
         run("Room is made, and it starts", self.make_room, consumer)
@@ -37,6 +39,8 @@ class NoCap(Variant):
     def no_cap_is_there(self):
         self.ballast = self.options.small_fs / "ballast"
         self.ballast.write_bytes(bytes(BALLAST * SEGMENT))
+        space = os.statvfs(self.options.small_fs)
+        self.room = space.f_frsize * space.f_blocks // SEGMENT - BALLAST
         slot = self.cluster.slot(SLOT)
         check(slot["cap_source"] == "disk", f"the nearest limit is {slot['cap_source']}")
         return f"{megabytes(slot['headroom_bytes'])} are free for pg_wal, besides a ballast file of {BALLAST} MB"
@@ -51,14 +55,14 @@ class NoCap(Variant):
         logged = wait_until("PANIC", lambda: self.cluster.logged(PANIC), seconds)
         self.panic_at = logged[0][0]
         self.events.append((self.panic_at, "PANIC"))
-        self.peak = max(sample["pg_wal_bytes"] for sample in self.sampler.of(SLOT))
-        return f"{self.panic_at - self.frozen_at:.0f} s behind the freeze: {logged[0][1]}"
+        self.peak = self.sampler.pg_wal_peak()
+        return f"{self.panic_at - self.frozen_at:.0f} s after the freeze: {logged[0][1]}"
 
     def writes_are_refused(self):
         """For ten seconds, in which a server that could come back by itself would do so."""
         until = self.panic_at + 10
         wait_until("ten seconds without the server", lambda: time.time() > until)
-        committed = sum(at > self.panic_at for at in list(self.writer.committed))
+        committed = self.writer.commits_since(self.panic_at)
         refused = [text for at, text in list(self.writer.errors) if at > self.panic_at - 1]
         check(refused, "no write has failed")
         self.came_back = self.cluster.running()
@@ -91,13 +95,13 @@ class NoCap(Variant):
             began = time.monotonic()
             output = self.paste(command)
             self.commands.append((title, command, time.monotonic() - began, output))
-        size = self.cluster.row("SELECT sum(size)::bigint AS bytes FROM pg_ls_waldir()")["bytes"]
+        size = self.cluster.row(PG_WAL)["bytes"]
         check(size < self.peak / 2, f"pg_wal still has {megabytes(size)}")
         return f"pg_wal shrinks from {megabytes(self.peak)} to {megabytes(size)}; its consumer has to start anew"
 
     def writes_are_taken(self):
         last_error = self.writer.errors[-1][0]
-        wait_until("commits behind the outage", lambda: sum(at > last_error for at in list(self.writer.committed)) >= 50)
+        wait_until("commits after the outage", lambda: self.writer.commits_since(last_error) >= 50)
         self.mark("back")
         return f"{len(self.writer.committed):,} transactions until now"
 
@@ -111,10 +115,14 @@ class NoCap(Variant):
     def reached(self):
         return self.panic_at
 
+    def limits(self):
+        return [(self.room, "the file system's end")]
+
     def summary(self):
         return [
-            ("first alert, behind the freeze", f"{self.alerts[0]['at'] - self.frozen_at:.1f} s"),
+            ("room for `pg_wal`", f"{self.room} MB"),
+            ("first alert, after the freeze", f"{self.alerts[0]['at'] - self.frozen_at:.1f} s"),
             ("headroom that was left then", f"{self.alerts[0]['share']:.0%}"),
-            ("PANIC, behind the freeze", f"{self.panic_at - self.frozen_at:.1f} s"),
+            ("PANIC, after the freeze", f"{self.panic_at - self.frozen_at:.1f} s"),
             ("largest `pg_wal`", megabytes(self.peak)),
         ]

@@ -14,18 +14,30 @@ STYLE = ("<style>svg{color:#24292f}@media (prefers-color-scheme: dark){svg{color
 LINES = ("#2f81f7", "#d29922")
 EVENTS = {"notice": "#3fa34d", "warning": "#d29922", "critical": "#e5534b", "lost": "#a371f7", "PANIC": "#a371f7"}
 MB = 1 << 20
+GAP = 5  # seconds
+
+
+def curve(axes, variant, points, **look):
+    """(Unix time, value) as a line, with a gap where for some seconds there was nothing to measure."""
+    xs, ys, before = [], [], None
+    for at, value in points:
+        if before is not None and at - before > GAP:
+            xs.append(variant.steps.seconds(before))
+            ys.append(float("nan"))
+        xs.append(variant.steps.seconds(at))
+        ys.append(value)
+        before = at
+    axes.plot(xs, ys, **look)
 
 
 def slot_lines(axes, variant):
-    """What each slot retains, and what it may."""
+    """What each slot retains, and the size of pg_wal."""
     for consumer, colour in zip(variant.consumers, LINES):
         samples = variant.sampler.of(consumer.slot)
-        xs = [variant.steps.seconds(sample["at"]) for sample in samples]
-        axes.plot(xs, [(sample["retained_bytes"] or 0) / MB for sample in samples], color=colour, linewidth=1.8,
-                  label=f"retained by slot {consumer.slot}")
-    first = variant.sampler.of(variant.consumers[0].slot)
-    axes.plot([variant.steps.seconds(sample["at"]) for sample in first], [sample["pg_wal_bytes"] / MB for sample in first],
-              color=INK, alpha=0.55, linewidth=1, label="size of pg_wal")
+        curve(axes, variant, [(sample["at"], (sample["retained_bytes"] or 0) / MB) for sample in samples], color=colour,
+              linewidth=1.8, label=f"retained by slot {consumer.slot}")
+    curve(axes, variant, [(at, size / MB) for at, size in variant.sampler.pg_wal], color=INK, alpha=0.55, linewidth=1,
+          label="size of pg_wal")
 
 
 def event_lines(axes, variant, labels):
@@ -41,8 +53,8 @@ def predictions(axes, variant, slot, reached):
     """The time left that cdc.slots predicted, against what came."""
     samples = [sample for sample in variant.sampler.of(slot, variant.frozen_at)
                if sample["seconds_to_cap"] is not None and sample["at"] <= reached]
-    axes.plot([variant.steps.seconds(sample["at"]) for sample in samples],
-              [sample["seconds_to_cap"] for sample in samples], color=LINES[0], linewidth=1.8, label="predicted")
+    curve(axes, variant, [(sample["at"], sample["seconds_to_cap"]) for sample in samples], color=LINES[0],
+          linewidth=1.8, label="predicted")
     began, end = variant.steps.seconds(variant.frozen_at), variant.steps.seconds(reached)
     axes.plot([began, end], [end - began, 0], color=INK, linewidth=1, linestyle="--", label="actual")
     axes.set_ylabel("seconds left")
@@ -64,17 +76,18 @@ def write_svg(variant, path):
         panels[0].set_ylim(bottom=0)
         if reached:
             predictions(panels[1], variant, variant.consumers[0].slot, reached)
-        writes = variant.writer.per_second()
-        panels[-1].plot([variant.steps.seconds(at) for at, _ in writes], [count for _, count in writes], color="#3fa34d",
-                        linewidth=1.2, label="commits per second")
+        curve(panels[-1], variant, variant.writer.per_second(), color="#3fa34d", linewidth=1.2,
+              label="commits per second")
         panels[-1].set_ylabel("commits/s")
         panels[-1].set_ylim(bottom=0)
         panels[-1].set_xlabel("seconds since the drill began")
-        for number, panel in enumerate(panels):
-            event_lines(panel, variant, labels=number == 0)
+        # Where no line is: WAL climbs from left to right, the time left falls, and commits stay above.
+        for panel, place in zip(panels, ["center left", "upper right", "lower left"] if reached else
+                                ["center left", "lower left"]):
+            event_lines(panel, variant, labels=panel is panels[0])
             panel.grid(alpha=0.15, color=INK)
             panel.spines[["top", "right"]].set_visible(False)
-            panel.legend(loc="upper left", fontsize=9, frameon=False)
+            panel.legend(loc=place, fontsize=9, frameon=False)
         figure.tight_layout()
         text = io.StringIO()
         figure.savefig(text, format="svg", transparent=True, metadata={"Date": None})

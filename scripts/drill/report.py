@@ -24,6 +24,14 @@ svg {{ max-width: 100%; height: auto }}
 """
 
 
+# What the guard and the invalidation leave in the server's log.
+LOGGED = "(NOTICE|WARNING):  replication slot|DETAIL:  Cause: |invalidating |PANIC: "
+
+
+def clock(at):
+    return datetime.datetime.fromtimestamp(at, datetime.timezone.utc).strftime("%H:%M:%S.%f")[:-3]
+
+
 def cell(text):
     """For a table: on one line, without what would end the cell."""
     return " ".join(str(text).split()).replace("|", "\\|")
@@ -53,9 +61,11 @@ def as_markdown(variant, failure, plot_name):
     now = datetime.datetime.now(datetime.timezone.utc)
     text = [
         f"# {variant.title}",
-        f"Machine: {variant.machine}. {now:%Y-%m-%d %H:%M} UTC. `scripts/demo {variant.options.variant}`, "
-        f"{variant.options.rate} MB of WAL per second, a transaction every 50 ms. Every figure was measured in this run.",
-        f"**FAILED**: {failure}" if failure else f"All {len(steps)} steps happened, in {variant.steps.done[-1].seconds:.0f} s.",
+        f"`scripts/demo {variant.options.variant}`, {now:%Y-%m-%d %H:%M} UTC, {variant.options.rate} MB of WAL per "
+        "second, a transaction every 50 ms. Every figure was measured in this run.",
+        f"Machine: {variant.machine}.",
+        f"**FAILED**: {failure}" if failure
+        else f"All {len(steps)} steps happened, in {variant.steps.done[-1].seconds:.0f} s.",
         "## Steps", table(["step", "what was seen", "at"], steps),
     ]
     if not failure:
@@ -63,8 +73,9 @@ def as_markdown(variant, failure, plot_name):
                  table(["", "measured"], variant.summary() + writer_rows(variant.writer))]
     if variant.alerts:
         text += ["## Alerts", "Time left until the limit, as the guard predicted it, and as it was.", table(
-            ["alert", "behind the freeze", "headroom left", "cause", "predicted", "actual", "error"],
-            alert_rows(variant))]
+            ["alert", "after the freeze", "headroom left", "cause", "predicted", "actual", "error"],
+            alert_rows(variant)), "The server's log has, of all slots:",
+            "\n".join(f"    {clock(at)} {line}" for at, line in variant.cluster.logged(LOGGED))]
     if variant.commands:
         text += ["## What the runbook printed", table(["step", "command", "took", "output"], [
             [title, f"`{command}`" if command else "", f"{seconds:.1f} s", short(output)]

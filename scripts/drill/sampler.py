@@ -1,4 +1,4 @@
-"""Samples of the slots and of pg_wal, taken from outside as monitoring would, and the alerts as a listener hears them."""
+"""Samples of the slots and of pg_wal, taken from outside as monitoring does; and alerts, as a listener hears them."""
 
 import json
 import select
@@ -10,10 +10,10 @@ import psycopg2
 INTERVAL = 0.5
 QUERY = """
 SELECT slot_name, active, level, cause, also, retained_bytes, unconfirmed_bytes, cap_bytes, cap_source, headroom_bytes,
-       extract(epoch FROM time_to_cap)::float8 AS seconds_to_cap, wal_status, wal_bytes_per_s, culprit_pid,
-       (SELECT sum(size) FROM pg_ls_waldir())::bigint AS pg_wal_bytes
+       extract(epoch FROM time_to_cap)::float8 AS seconds_to_cap, wal_status, wal_bytes_per_s, culprit_pid
 FROM cdc.slots
 """
+PG_WAL = "SELECT sum(size)::bigint AS bytes FROM pg_ls_waldir()"
 
 
 class Background(threading.Thread):
@@ -47,17 +47,20 @@ class Background(threading.Thread):
 
 
 class Sampler(Background):
-    """A row of cdc.slots for each slot, twice in a second; `at` is Unix time."""
+    """A row of cdc.slots for each slot, and the size of pg_wal, twice in a second; `at` is Unix time."""
 
     def __init__(self, cluster):
         super().__init__(cluster, "sampler")
         self.samples = []
+        self.pg_wal = []  # (Unix time, bytes)
 
     def once(self, session):
         with session.cursor() as cursor:
             cursor.execute(QUERY)
             now = time.time()
             self.samples += [{"at": now, **row} for row in cursor.fetchall()]
+            cursor.execute(PG_WAL)
+            self.pg_wal.append((now, cursor.fetchone()["bytes"]))
         self.stopping.wait(INTERVAL)
 
     def of(self, slot, since=0):
@@ -66,6 +69,9 @@ class Sampler(Background):
     def last(self, slot):
         samples = self.of(slot)
         return samples[-1] if samples else None
+
+    def pg_wal_peak(self):
+        return max(size for _, size in list(self.pg_wal))
 
     def causes(self, slot, since=0):
         """Which causes were shown, in their order, without repetitions."""

@@ -165,7 +165,7 @@ class Variant:
             check(share >= 0.5, f"the first alert came with only {share:.0%} of the headroom left")
         self.alerts.append({**alert, "at": logged[0][0], "severity": severity, "share": share})
         self.events.append((logged[0][0], level))
-        return (f"{severity} {logged[0][0] - self.frozen_at:.0f} s behind the freeze: {share:.0%} of the headroom is "
+        return (f"{severity} {logged[0][0] - self.frozen_at:.0f} s after the freeze: {share:.0%} of the headroom is "
                 f"left, for {alert['seconds_to_cap']:.0f} s as predicted; cause {alert['cause']}")
 
     def server_is_lost(self):

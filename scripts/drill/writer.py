@@ -98,6 +98,9 @@ class Writer(threading.Thread):
         after = [at for at in self.committed if at > self.errors[-1][0]]
         return after[0] - self.errors[0][0] if after else None
 
+    def commits_since(self, since):
+        return sum(at > since for at in list(self.committed))
+
     def per_second(self):
         """Commits of each whole second: (Unix time, number)."""
         counts = {}
