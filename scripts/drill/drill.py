@@ -1,6 +1,7 @@
 """Runs one variant of the incident drill on the private server that scripts/demo started, and writes its report."""
 
 import argparse
+import signal
 import sys
 from pathlib import Path
 
@@ -45,6 +46,7 @@ def main():
     if options.settings:
         print("\n".join(f"{name} = {value}" for name, value in kind.server_settings(options).items()))
         return 0
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that a frozen consumer is not left behind
     cluster = Cluster(options.bindir, options.data_dir)
     variant = kind(cluster, options)
     try:

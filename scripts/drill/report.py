@@ -16,6 +16,7 @@ body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var
        margin: 2rem auto; padding: 0 1rem }}
 table {{ border-collapse: collapse; margin: 1rem 0 }}
 th, td {{ border: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top }}
+td:last-child {{ overflow-wrap: anywhere }}
 td:nth-child(3):last-child {{ white-space: nowrap }}
 pre {{ overflow-x: auto }}
 code {{ background: var(--box); padding: .1rem .3rem; overflow-wrap: anywhere }}
