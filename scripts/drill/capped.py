@@ -15,6 +15,7 @@ class Capped(Variant):
     """With max_slot_wal_keep_size."""
 
     title = "A consumer stalls, with a cap"
+    lost_at = None
 
     def drill(self):
         run = self.steps.run
@@ -214,8 +215,8 @@ class Capped(Variant):
     # --- for the report -----------------------------------------------------------------------------------------------
 
     def reached(self):
-        """When the headroom was used up."""
-        return self.sampler.reached_cap(SLOT, self.frozen_at)
+        """When the headroom was used up; that is when the slot was lost, if no sample came in between."""
+        return self.sampler.reached_cap(SLOT, self.frozen_at) or self.lost_at
 
     def limits(self):
         return [(self.options.cap, "cap")]

@@ -17,6 +17,7 @@ class NoCap(Variant):
 
     title = "The same stall without a cap"
     capped = False
+    panic_at = None
 
     def drill(self):
         run = self.steps.run
