@@ -122,9 +122,10 @@ $target->poll_query_until('postgres', "SELECT EXISTS ($waiting = 'relation')") o
 my $slot = $node->safe_psql('postgres', 'SELECT catalog_xmin, restart_lsn FROM pg_replication_slots');
 $target->append_conf('postgresql.conf', "synchronous_standby_names = 'nobody'");
 $target->reload;
-# Commits wait as soon as the checkpointer has read it.
+# Commits wait as soon as the checkpointer has read it. Of a statement that commits, the time limit counts for that, too.
 wait_until('commits wait', sub {
-    $target->psql('postgres', q(SET statement_timeout = '500ms'; SELECT pg_current_xact_id()), stderr => \my $said);
+    $target->psql('postgres', q{SET statement_timeout = '500ms';
+        DO $$BEGIN PERFORM pg_logical_emit_message(true, 'probe', ''); COMMIT; END$$}, stderr => \my $said);
     return $said =~ /wait for synchronous replication/;
 });
 $reader->query_safe('COMMIT');
