@@ -26,7 +26,7 @@ my $panel = start_panel($node);
 
 my $folder = scratch_file('prometheus');
 mkdir $folder;
-my ($target) = $panel->url =~ m{^http://(.*)/$};
+my ($target) = $panel->url =~ m{^http://(.*)$};
 append_to_file("$folder/prometheus.yml", <<"YML");
 global: {scrape_interval: 1s, evaluation_interval: 1s}
 rule_files: ['$rules']
@@ -72,7 +72,10 @@ sub wait_for_alert {
 
 # --- all is well ------------------------------------------------------------------------------------------------------
 
-wait_until('Prometheus has scraped the panel', sub { (query('up{job="cdc_panel"}') // 0) == 1 });
+eval {
+    wait_until('Prometheus has scraped the panel', sub { (query('up{job="cdc_panel"}') // 0) == 1 });
+    1;
+} or die $@ . slurp_file($log);
 is((ask('targets')->{activeTargets}[0]{lastError}), '', 'without an error');
 is(query('cdc_slot_level{slot="orders",level="ok"}'), 1, 'the slot is ok');
 my $groups = ask('rules')->{groups};
