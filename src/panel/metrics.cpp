@@ -32,7 +32,8 @@ void add_panel(Families &out, const Condition &condition) {
               condition.up ? 1 : 0);
     if (condition.age_seconds) {
         out.gauge("cdc_panel_data_age_seconds", "Age of what is below.", *condition.age_seconds);
-        out.gauge("cdc_panel_look_seconds", "Time that the last look that was answered took.", condition.look_seconds);
+        out.gauge("cdc_panel_look_seconds", "Time that the server took to answer the last look.",
+                  condition.look_seconds);
     }
     out.counter("cdc_panel_looks_total", "Looks at the server.", static_cast<double>(condition.looks));
     out.counter("cdc_panel_failures_total", "Looks at the server that failed.",
@@ -67,8 +68,7 @@ const SlotGauge kSlotGauges[] = {
     {"cdc_slot_used_ratio", "Share of the cap that is used.", "used_percent", 0.01},
     {"cdc_slot_time_to_cap_seconds", "Until the headroom is used up, at the present rate. Absent if unknown.",
      "seconds_to_cap"},
-    {"cdc_slot_time_to_disk_full_seconds", "Until WAL has filled the disk. Absent if unknown.",
-     "seconds_to_disk_full"},
+    {"cdc_slot_time_to_disk_full_seconds", "Until WAL has filled the disk. Absent if unknown.", "seconds_to_disk_full"},
     {"cdc_slot_wal_bytes_per_second", "WAL that the server writes.", "wal_bytes_per_s"},
     {"cdc_slot_confirmed_bytes_per_second", "What the consumer confirms.", "confirmed_bytes_per_s"},
     {"cdc_slot_inactive_seconds", "Since when nobody reads the slot.", "inactive_seconds"},

@@ -59,9 +59,9 @@ bool is_named_locally(const std::string &host_header) {
 
 void set_error(httplib::Response &response, int status, const std::string &message) {
     response.status = status;
-    response.set_content(nlohmann::json{{"error", message}}.dump(
-                             -1, ' ', false, nlohmann::json::error_handler_t::replace),
-                         "application/json");
+    response.set_content(
+        nlohmann::json{{"error", message}}.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace),
+        "application/json");
 }
 
 }  // namespace
@@ -71,9 +71,9 @@ struct Server::State {
         set_up(settings);
         add_handlers();
         const std::string &host = settings.listen.host;
-        bound_port = settings.listen.port == 0                                ? http.bind_to_any_port(host.c_str())
+        bound_port = settings.listen.port == 0                               ? http.bind_to_any_port(host.c_str())
                      : http.bind_to_port(host.c_str(), settings.listen.port) ? settings.listen.port
-                                                                              : -1;
+                                                                             : -1;
         if (bound_port <= 0) {
             throw Failure("cannot listen on " + host + ", port " + std::to_string(settings.listen.port),
                           "Is the port in use, or the address not one of this machine?");
@@ -107,14 +107,14 @@ struct Server::State {
                                   {"X-Frame-Options", "DENY"},
                                   {"Referrer-Policy", "no-referrer"},
                                   {"Cross-Origin-Resource-Policy", "same-origin"}});
-        http.set_pre_routing_handler([allow_remote = settings.allow_remote](const httplib::Request &request,
-                                                                            httplib::Response &response) {
-            if (!allow_remote && !is_named_locally(request.get_header_value("Host"))) {
-                set_error(response, 421, "the panel is not served under this name; use 127.0.0.1 or localhost");
-                return httplib::Server::HandlerResponse::Handled;
-            }
-            return httplib::Server::HandlerResponse::Unhandled;
-        });
+        http.set_pre_routing_handler(
+            [allow_remote = settings.allow_remote](const httplib::Request &request, httplib::Response &response) {
+                if (!allow_remote && !is_named_locally(request.get_header_value("Host"))) {
+                    set_error(response, 421, "the panel is not served under this name; use 127.0.0.1 or localhost");
+                    return httplib::Server::HandlerResponse::Handled;
+                }
+                return httplib::Server::HandlerResponse::Unhandled;
+            });
         http.set_exception_handler(
             [](const httplib::Request &, httplib::Response &response, std::exception_ptr thrown) {
                 try {
@@ -153,8 +153,7 @@ struct Server::State {
             const std::shared_ptr<const View> view = watcher.view();
             response.set_content(metrics_text(watcher.condition(), view.get()), "text/plain; version=0.0.4");
         });
-        http.Get("/healthz",
-                 [](const Request &, Response &response) { response.set_content("ok\n", "text/plain"); });
+        http.Get("/healthz", [](const Request &, Response &response) { response.set_content("ok\n", "text/plain"); });
     }
 
     Watcher &watcher;

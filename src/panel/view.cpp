@@ -20,7 +20,7 @@ namespace {
 constexpr std::chrono::seconds kTimeout{5};
 
 // A server may have many thousands of slots, but a page that shows them all helps nobody: the worst come first.
-const char kSlots[] = R"(
+const char kSlots[] = R"(PREPARE cdc_panel_slots AS
     SELECT slot_name, active, level, cause, also, advice, retained_bytes, unconfirmed_bytes, cap_bytes, cap_source,
            headroom_bytes, used_percent, wal_bytes_per_s, confirmed_bytes_per_s,
            extract(epoch FROM time_to_cap)::float8 AS seconds_to_cap,
@@ -29,12 +29,12 @@ const char kSlots[] = R"(
            extract(epoch FROM clock_timestamp() - inactive_since)::float8 AS inactive_seconds
     FROM cdc.slots LIMIT 1000)";
 
-const char kAlerts[] = R"(
+const char kAlerts[] = R"(PREPARE cdc_panel_alerts AS
     SELECT alert, extract(epoch FROM raised_at)::float8 AS raised_at, slot_name, kind, level, previous_level, message,
            detail, hint
     FROM cdc.alerts ORDER BY alert DESC LIMIT 50)";
 
-const char kServer[] = R"(
+const char kServer[] = R"(PREPARE cdc_panel_server AS
     SELECT preloaded, enabled, watching, samples, interval_ms, mean_sample_us, disk_free_bytes, server_cap_bytes,
            extract(epoch FROM clock_timestamp() - sampled_at)::float8 AS sample_age_seconds,
            (SELECT count(*) FROM pg_replication_slots) AS slot_count, pg_is_in_recovery() AS standby,
@@ -62,7 +62,7 @@ json value(const Result &result, int row, int column) {
     switch (PQftype(result.get(), column)) {
         case 16:  // boolean
             return text == "t";
-        case 20:  // bigint
+        case 20:    // bigint
         case 23: {  // integer
             int64_t number = 0;
             std::from_chars(text.data(), text.data() + text.size(), number);
@@ -113,9 +113,14 @@ Connection connect(const std::string &source) {
     options.timeout = kTimeout;
     return explained([&] {
         Connection connection(source, options);
-        // The views raise a NOTICE where the guard does not watch, which the page says itself.
-        connection.query("SET default_transaction_read_only = on; SET client_min_messages = warning; SET jit = off; "
-                         "SET search_path = pg_catalog");
+        // The views raise a NOTICE where the guard does not watch, which the page says itself. Queries are planned once,
+        // because that takes as long as running them.
+        connection.query(
+            "SET default_transaction_read_only = on; SET client_min_messages = warning; SET jit = off; "
+            "SET search_path = pg_catalog");
+        for (const char *const statement : {kServer, kSlots, kAlerts}) {
+            connection.query(statement);
+        }
         return connection;
     });
 }
@@ -123,9 +128,9 @@ Connection connect(const std::string &source) {
 View look(Connection &connection) {
     return explained([&] {
         View view;
-        view.server = rows(connection.query(kServer)).at(0);
-        view.slots = rows(connection.query(kSlots));
-        view.alerts = rows(connection.query(kAlerts));
+        view.server = rows(connection.query("EXECUTE cdc_panel_server")).at(0);
+        view.slots = rows(connection.query("EXECUTE cdc_panel_slots"));
+        view.alerts = rows(connection.query("EXECUTE cdc_panel_alerts"));
         return view;
     });
 }
@@ -141,8 +146,9 @@ void load_history(Connection &connection, History &history) {
 }
 
 json runbook(Connection &connection, const std::string &slot) {
-    return explained(
-        [&] { return rows(connection.query("SELECT step, title, instruction, command FROM cdc.runbook($1)", {slot})); });
+    return explained([&] {
+        return rows(connection.query("SELECT step, title, instruction, command FROM cdc.runbook($1)", {slot}));
+    });
 }
 
 }  // namespace cdc::panel

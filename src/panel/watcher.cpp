@@ -52,13 +52,14 @@ Watcher::~Watcher() {
 
 void Watcher::look() {
     const std::lock_guard connection_lock(connection_mutex_);
-    const auto start = Clock::now();
     if (!connection_) {
         connection_.emplace(connect(settings_.source));
         load_history(*connection_, history_);
         spdlog::info("connected to the server");
     }
+    const auto start = Clock::now();
     auto view = std::make_shared<View>(panel::look(*connection_));
+    const auto seen = Clock::now();
     const int64_t now = history_.bucket(unix_seconds());
     for (const Json &slot : view->slots) {
         if (slot["retained_bytes"].is_number()) {
@@ -71,11 +72,11 @@ void Watcher::look() {
     const std::lock_guard lock(mutex_);
     view_ = std::move(view);
     data_ = std::move(text);
-    seen_ = Clock::now();
+    seen_ = seen;
     condition_.up = true;
     condition_.error.clear();
     condition_.hint.clear();
-    condition_.look_seconds = seconds(seen_ - start);
+    condition_.look_seconds = seconds(seen - start);
     ++condition_.looks;
 }
 
@@ -153,11 +154,11 @@ std::string Watcher::json() const {
         data = data_;
     }
     const Json panel{{"version", program::kVersion},
-                               {"up", now.up},
-                               {"error", now.error},
-                               {"hint", now.hint},
-                               {"age_seconds", now.age_seconds ? Json(*now.age_seconds) : Json()},
-                               {"interval_seconds", std::chrono::duration<double>(settings_.interval).count()}};
+                     {"up", now.up},
+                     {"error", now.error},
+                     {"hint", now.hint},
+                     {"age_seconds", now.age_seconds ? Json(*now.age_seconds) : Json()},
+                     {"interval_seconds", std::chrono::duration<double>(settings_.interval).count()}};
     return "{\"panel\":" + panel.dump(-1, ' ', false, Json::error_handler_t::replace) +
            ",\"data\":" + (data ? *data : "null") + "}";
 }

@@ -24,7 +24,7 @@ struct Condition {
     std::string error = "no look at the server yet";
     std::string hint;
     std::optional<double> age_seconds;  // of what was seen last
-    double look_seconds = 0;            // how long that took
+    double look_seconds = 0;            // how long the server took for it
     uint64_t looks = 0;
     uint64_t failures = 0;
 };
