@@ -5,7 +5,6 @@ import html
 
 import markdown
 from common import markdown_table
-from plot import write_svg
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
@@ -54,7 +53,7 @@ def alert_rows(variant):
         rows.append([
             f"{alert['severity']} ({alert['level']})", f"{alert['at'] - variant.frozen_at:.1f} s",
             f"{alert['share']:.0%}", alert["cause"], f"{predicted:.1f} s",
-            f"{actual:.1f} s" if reached else "–", f"{predicted - actual:+.1f} s" if reached else "–",
+            f"{actual:.1f} s" if reached else "–", f"{round(predicted - actual, 1) + 0.0:+.1f} s" if reached else "–",
         ])
     return rows
 
@@ -111,6 +110,8 @@ def write_report(variant, failure=None):
     text = as_markdown(variant, failure, svg_path.name)
     body = markdown.markdown(html.escape(text, quote=False), extensions=["tables"])
     if not failure:
+        from plot import write_svg  # only here, because it takes seconds to load
+
         svg = write_svg(variant, svg_path)
         image = body[body.index("<img"):]
         body = body.replace(image[:image.index(">") + 1], svg)

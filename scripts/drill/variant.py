@@ -142,7 +142,7 @@ class Variant:
 
     def climb(self, slot, megabytes_more):
         """Until retained WAL has grown by so much, as the samples show it."""
-        first = self.sampler.of(slot, self.frozen_at - 1)[0]["retained_bytes"]
+        first = wait_until("a sample", lambda: self.sampler.of(slot, self.frozen_at))[0]["retained_bytes"]
         wait_until("retained WAL climbs", lambda: self.sampler.last(slot)["retained_bytes"]
                    > first + megabytes_more * SEGMENT, watch=self.watch_writer)
         last = self.sampler.last(slot)
