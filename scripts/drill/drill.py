@@ -26,7 +26,7 @@ def setting(text):
 def parse_arguments():
     parser = argparse.ArgumentParser(prog="scripts/demo", description=__doc__)
     parser.add_argument("variant", choices=VARIANTS)
-    parser.add_argument("--cap", type=positive(int), default=64, metavar="MB", help="the slot's cap (default 64)")
+    parser.add_argument("--cap", type=positive(int), default=64, metavar="MB", help="the slot's cap (default 64); no-cap has none")
     parser.add_argument("--rate", type=positive(float), metavar="MB", help="WAL per second (default by variant)")
     parser.add_argument("--set", type=setting, action="append", default=[], metavar="NAME=VALUE",
                         help="a setting of the server, to see what the drill says then")
