@@ -113,8 +113,8 @@ Connection connect(const std::string &source) {
     options.timeout = kTimeout;
     return explained([&] {
         Connection connection(source, options);
-        // The views raise a NOTICE where the guard does not watch, which the page says itself. Queries are planned once,
-        // because that takes as long as running them.
+        // The views raise a NOTICE where the guard does not watch, which the page says itself. Queries are planned
+        // once, because that takes as long as running them.
         connection.query(
             "SET default_transaction_read_only = on; SET client_min_messages = warning; SET jit = off; "
             "SET search_path = pg_catalog");
