@@ -61,7 +61,8 @@ $panel->wait_for_look;
 my $slot = $panel->slot('stalled');
 is("$slot->{level} $slot->{cause} $slot->{active}", 'warning consumer_down 0', 'level and cause');
 my $columns = 'advice, retained_bytes, unconfirmed_bytes, cap_bytes, headroom_bytes, used_percent, cap_source';
-is(join('|', @$slot{ split(/, /, $columns) }), slot_row($node, 'stalled', $columns), 'figures and advice are the server\'s');
+is(join('|', @$slot{ split(/, /, $columns) }), slot_row($node, 'stalled', $columns),
+    'figures and advice are the server\'s');
 is(scalar(@{ $slot->{history} }), 60, 'the history has its points');
 is((sort { $b <=> $a } grep { defined } @{ $slot->{history} })[0], $slot->{retained_bytes},
     'and what is retained is the highest');
@@ -86,7 +87,8 @@ is($panel->request('/api/runbook')->{status}, 404, 'no slot at all');
 my $long = 'a_slot_with_a_name_as_long_as_the_server_allows_it_to_be_12345678';
 $node->safe_psql('postgres', "SELECT pg_create_physical_replication_slot(left('$long', 63), true)");
 my ($screen, $problems) = ('', '');
-my $psql = IPC::Run::start([ $node->installed_command('psql'), '-X', '-d', $node->connstr('postgres') . ' user=cdc_panel' ],
+my $psql = IPC::Run::start([ $node->installed_command('psql'), '-X', '-d',
+    $node->connstr('postgres') . ' user=cdc_panel' ],
     '<', \"SELECT * FROM cdc.slots_brief \\watch 0.1\n", '>', \$screen, '2>', \$problems, IPC::Run::timeout(CdcTest::timeout()));
 $psql->pump until $screen =~ /(?:\(2 rows\).*){3}/s;
 $psql->kill_kill;
@@ -182,18 +184,26 @@ $node->safe_psql('postgres', 'CREATE ROLE stranger LOGIN; CREATE DATABASE bare')
 my @listen = qw(--listen 127.0.0.1:0);
 panel_fails($node, 2, qr/--source is missing/, '--help', 'no source', source => undef);
 panel_fails($node, 2, qr/not a connection string/, 'host=db', 'a source that is none', source => 'nonsense');
-panel_fails($node, 2, qr/other machines can reach 0\.0\.0\.0/, '--allow-remote', 'all interfaces', args => [qw(--listen 0.0.0.0:0)]);
-panel_fails($node, 2, qr/other machines can reach 127\.example/, '--allow-remote', 'a name like a number', args => [qw(--listen 127.example:0)]);
+panel_fails($node, 2, qr/other machines can reach 0\.0\.0\.0/, '--allow-remote', 'all interfaces',
+    args => [qw(--listen 0.0.0.0:0)]);
+panel_fails($node, 2, qr/other machines can reach 127\.example/, '--allow-remote', 'a name like a number',
+    args => [qw(--listen 127.example:0)]);
 panel_fails($node, 2, qr/is not ADDRESS:PORT/, '127\.0\.0\.1', 'no port', args => [qw(--listen localhost)]);
 panel_fails($node, 2, qr/out of range/, '65535', 'a port that is none', args => [qw(--listen 127.0.0.1:99999)]);
-panel_fails($node, 2, qr/out of range/, '100ms to 10min', 'an interval that is too short', args => [ @listen, qw(--interval 1ms) ]);
+panel_fails($node, 2, qr/out of range/, '100ms to 10min', 'an interval that is too short',
+    args => [ @listen, qw(--interval 1ms) ]);
 panel_fails($node, 2, qr/'soon' is not a time/, '10s', 'a time that is none', args => [ @listen, qw(--history soon) ]);
 panel_fails($node, 2, qr/--refresh/, '--help', 'an unknown option', args => [qw(--refresh 5s)]);
-panel_fails($node, 1, qr/cannot listen on 127\.0\.0\.1, port $taken/, 'in use', 'a port in use', args => [ '--listen', "127.0.0.1:$taken" ]);
-panel_fails($node, 1, qr/permission denied/, 'GRANT pg_monitor', 'a role without rights', source => "host=$host port=$port dbname=postgres user=stranger");
-panel_fails($node, 1, qr/does not exist/, 'CREATE EXTENSION', 'a database without the extension', source => "host=$host port=$port dbname=bare user=cdc_panel");
-panel_fails($node, 1, qr/database "nowhere" does not exist/, 'dbname', 'a database that is not there', source => "host=$host port=$port dbname=nowhere user=cdc_panel");
-panel_fails($node, 1, qr/role "nobody" does not exist/, 'user', 'a role that is not there', source => "host=$host port=$port dbname=postgres user=nobody");
+panel_fails($node, 1, qr/cannot listen on 127\.0\.0\.1, port $taken/, 'in use', 'a port in use',
+    args => [ '--listen', "127.0.0.1:$taken" ]);
+panel_fails($node, 1, qr/permission denied/, 'GRANT pg_monitor', 'a role without rights',
+    source => "host=$host port=$port dbname=postgres user=stranger");
+panel_fails($node, 1, qr/does not exist/, 'CREATE EXTENSION', 'a database without the extension',
+    source => "host=$host port=$port dbname=bare user=cdc_panel");
+panel_fails($node, 1, qr/database "nowhere" does not exist/, 'dbname', 'a database that is not there',
+    source => "host=$host port=$port dbname=nowhere user=cdc_panel");
+panel_fails($node, 1, qr/role "nobody" does not exist/, 'user', 'a role that is not there',
+    source => "host=$host port=$port dbname=postgres user=nobody");
 is($panel->stop, 0, 'the other one works on, and ends');
 
 # --- a server that comes later ----------------------------------------------------------------------------------------
@@ -213,9 +223,12 @@ $node->stop;
 
 my $many = guard_node('many', conf => 'max_replication_slots = 110');
 add_panel_role($many);
-$many->safe_psql('postgres', q{SELECT count(pg_create_physical_replication_slot('slot_' || n, true)) FROM generate_series(1, 100) AS n});
+$many->safe_psql('postgres',
+    q{SELECT count(pg_create_physical_replication_slot('slot_' || n, true)) FROM generate_series(1, 100) AS n});
 $panel = start_panel($many);
-wait_until('the guard has a history of them', sub { $many->safe_psql('postgres', 'SELECT count(*) FROM cdc.slot_history') > 10_000 });
+wait_until('the guard has a history of them', sub {
+    return $many->safe_psql('postgres', 'SELECT count(*) FROM cdc.slot_history') > 10_000;
+});
 my @looks = map { 1000 * $panel->wait_for_look->{cdc_panel_look_seconds} } 1 .. 7;
 is(scalar(@{ $panel->json->{data}{slots} }), 100, '100 slots are shown');
 note(sprintf('a look at 100 slots took %s ms; the page gets %d bytes of JSON',

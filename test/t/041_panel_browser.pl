@@ -74,14 +74,16 @@ is($browser->value(q{[...document.querySelectorAll('#slots article')].pop().data
 like($browser->value(q{document.getElementById('alerts').innerText}), qr/▲ warning\s+orders/, 'the alerts are listed');
 like($browser->value('document.title'), qr/^\(\d\) Replication slots$/, 'the title counts those in trouble');
 $browser->wait_for($card->('audit') . q{.innerText.includes('prepared_transaction')}, 'the held slot has its cause');
-like($browser->value($card->('audit') . '.innerText'), qr/^Culprit\s+prepared transaction payment 4711 in database postgres$/m,
+like($browser->value($card->('audit') . '.innerText'),
+    qr/^Culprit\s+prepared transaction payment 4711 in database postgres$/m,
     'and its culprit');
 is($browser->value("[...${\ $card->('x_other_database')}.querySelectorAll('dd')].pop().textContent"),
     "logical, test_decoding, database $hostile", 'a hostile name is shown as text');
 is($browser->value(q{document.querySelectorAll('img, article script').length}), 0, 'and is no markup');
 is($browser->value('typeof window.owned'), 'undefined', 'nor runs');
 is($browser->value(q{(() => { const s = document.createElement('script'); s.textContent = 'window.owned = 1';
-    document.body.append(s); s.remove(); return typeof window.owned })()}), 'undefined', 'no script without the nonce does');
+    document.body.append(s); s.remove(); return typeof window.owned })()}), 'undefined',
+        'no script without the nonce does');
 
 # As assistive programs have it.
 my @nodes = @{ $browser->devtools('Accessibility.getFullAXTree')->{nodes} };
@@ -89,7 +91,8 @@ my %named;
 push @{ $named{ $_->{role}{value} } }, $_->{name}{value} // '' for grep { $_->{role} && !$_->{ignored} } @nodes;
 ok((grep { $_ eq 'Share of the cap that slot orders uses' } @{ $named{meter} }), 'the bar is a meter with a name');
 ok((grep { /^orders/ } @{ $named{article} // [] }), 'the slot is an article with a name');
-is_deeply([ grep { $_ eq 'Slots' || $_ eq 'Alerts' } @{ $named{heading} } ], [ 'Slots', 'Alerts' ], 'there are headings');
+is_deeply([ grep { $_ eq 'Slots' || $_ eq 'Alerts' } @{ $named{heading} } ], [ 'Slots', 'Alerts' ],
+    'there are headings');
 is(scalar(grep { $_ eq '' } @{ $named{image} // [] }), 0, 'each picture has a text');
 
 # --- sizes and colours ------------------------------------------------------------------------------------------------
@@ -146,7 +149,8 @@ ok($browser->tab_to("document.activeElement === $summary"), 'Tab reaches the ste
 $browser->press('Enter');
 $browser->wait_for($card->('orders') . q{.querySelector('.steps pre')}, 'Enter shows them');
 my @commands = split(/\n/, $node->safe_psql('postgres',
-    q{SELECT regexp_replace(command, '\s+', ' ', 'g') FROM cdc.runbook('orders') WHERE command IS NOT NULL ORDER BY step}));
+    q{SELECT regexp_replace(command, '\s+', ' ', 'g') FROM cdc.runbook('orders')
+        WHERE command IS NOT NULL ORDER BY step}));
 is($browser->value('[...' . $card->('orders') . q{.querySelectorAll('pre')].map(e => e.textContent.replace(/\s+/g, ' ')).join('\n')}),
     join("\n", @commands), 'with the commands of cdc.runbook()');
 my $looks = $panel->metrics->{cdc_panel_looks_total};
@@ -170,7 +174,8 @@ is(join("\n", grep { !/script-src/ } $browser->log_lines('browser')), '',
 
 $node->stop;
 $browser->wait_for(q{document.body.dataset.state === 'stale'}, 'the page notices that the database is away');
-like($browser->value(q{document.getElementById('banner').innerText}), qr/database cannot be reached.*is old/i, 'and says so');
+like($browser->value(q{document.getElementById('banner').innerText}),
+    qr/database cannot be reached.*is old/i, 'and says so');
 is($browser->value(q{document.getElementById('banner').getAttribute('role')}), 'alert', 'loudly');
 like($browser->value(q{document.getElementById('seen').innerText}), qr/As of .* ago$/, 'with the age of what it shows');
 ok($browser->value($card->('orders')), 'which is still there');
@@ -180,7 +185,8 @@ $browser->wait_for(q{document.body.dataset.state === 'ok'}, 'it goes on when the
 is($browser->value(q{document.getElementById('banner').hidden}), JSON::PP::true, 'without the warning');
 is($panel->stop, 0, 'the panel ends');
 $browser->wait_for(q{document.body.dataset.state === 'unreachable'}, 'the page notices that, too');
-like($browser->value(q{document.getElementById('banner').innerText}), qr/panel cannot be reached.*is old/i, 'and says so');
+like($browser->value(q{document.getElementById('banner').innerText}),
+    qr/panel cannot be reached.*is old/i, 'and says so');
 $browser->stop;
 
 $reader->stop;

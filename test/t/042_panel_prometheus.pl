@@ -16,7 +16,8 @@ use Time::HiRes qw(sleep);
 
 my $rules = "$CdcTest::top/docs/alerts/cdc_plugin.rules.yml";
 my ($out, $err) = ('', '');
-ok(IPC::Run::run([ 'promtool', 'check', 'rules', $rules ], '>', \$out, '2>', \$err), 'promtool accepts the rules') or diag("$out$err");
+ok(IPC::Run::run([ 'promtool', 'check', 'rules', $rules ], '>', \$out, '2>', \$err), 'promtool accepts the rules')
+    or diag("$out$err");
 like($out, qr/SUCCESS: \d+ rules found/, 'and finds them');
 
 my $node = guard_node('prometheus', conf => 'max_slot_wal_keep_size = 32MB');
@@ -92,7 +93,8 @@ my $alert = wait_for_alert('CdcSlotWarning', 'firing');
 is($alert->{labels}{slot}, 'orders', 'a warning for the slot');
 is($alert->{labels}{severity}, 'warning', 'with its severity');
 like($alert->{annotations}{summary}, qr/^Replication slot orders is at level warning$/, 'its summary');
-like($alert->{annotations}{description}, qr/^Cause: consumer_down\. WAL retained: 2\d\.\d+MiB; left before the cap: [\d.]+MiB\./,
+like($alert->{annotations}{description},
+    qr/^Cause: consumer_down\. WAL retained: 2\d\.\d+MiB; left before the cap: [\d.]+MiB\./,
     'cause and figures: ' . $alert->{annotations}{description});
 like($alert->{annotations}{description}, qr/SELECT \* FROM cdc\.runbook\('orders'\);$/, 'and what to do');
 write_wal($node, 5);
