@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import re
+import statistics
 import subprocess
 import sys
 import time
@@ -197,6 +198,38 @@ class Server:
             raise BenchError(done.stderr.strip() or "pgbench says nothing")
         return float(found.group(1))
 
+    def cpu_seconds(self):
+        """CPU time of the postmaster, of its processes, and of those that have ended.
+
+        Read again while processes end: one that the postmaster waits for in between would be missing.
+        """
+        processes, before = self.processes_ticks(), None
+        while before is None or before.keys() != processes.keys():
+            before, processes = processes, self.processes_ticks()
+        return sum(processes.values()) / os.sysconf("SC_CLK_TCK")
+
+    def processes_ticks(self):
+        ticks = {}
+        for process in Path("/proc").iterdir():
+            if not process.name.isdigit():
+                continue
+            try:
+                # After the name, which stands in parentheses: state, parent, ...
+                fields = (process / "stat").read_text().rpartition(")")[2].split()
+            except OSError:
+                continue
+            if int(process.name) == self.postmaster:
+                ticks[process.name] = sum(map(int, fields[11:15]))  # its own, and of children that it waited for
+            elif int(fields[1]) == self.postmaster:
+                ticks[process.name] = sum(map(int, fields[11:13]))
+        return ticks
+
+    def cost_of_pgbench(self, *arguments, seconds):
+        """A run of that length: transactions per second, and the server's CPU milliseconds for each of them."""
+        before = self.cpu_seconds()
+        tps = self.pgbench(*arguments, "-T", seconds)
+        return {"tps": tps, "cpu_ms": (self.cpu_seconds() - before) * 1000 / (tps * seconds)}
+
     def find_walsender(self):
         """The process id of this server's walsender, if there is one yet. Asks /proc, so as not to disturb it."""
         for process in Path("/proc").iterdir():
@@ -256,6 +289,16 @@ def markdown_table(header, rows):
     lines = ["| " + " | ".join(header) + " |", "|---" + "|---:" * (len(header) - 1) + "|"]
     lines += ["| " + " | ".join(row) + " |" for row in rows]
     return "\n".join(lines)
+
+
+def cost_table(name, results):
+    """Of lists of what Server.cost_of_pgbench() returned; results are by title."""
+    rows = []
+    for title, runs in results.items():
+        tps = [run["tps"] for run in runs]
+        cpu = statistics.median(run["cpu_ms"] for run in runs)
+        rows.append([title, f"{statistics.median(tps):,.0f}", f"{min(tps):,.0f} – {max(tps):,.0f}", significant(cpu)])
+    return markdown_table([name, "median tps", "min – max", "server CPU ms per transaction"], rows)
 
 
 def write_results(directory, name, markdown, raw):

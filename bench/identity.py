@@ -6,7 +6,6 @@ orders one by one under each identity in turn.
 """
 
 import datetime
-import statistics
 import sys
 
 from common import (
@@ -15,6 +14,7 @@ from common import (
     Server,
     argument_parser,
     choice_list,
+    cost_table,
     fail_clearly,
     machine_line,
     markdown_table,
@@ -118,8 +118,8 @@ def measure_tps(server, rounds, seconds, scale, folder):
     for number, identity in turns(IDENTITIES, rounds):
         set_identity(server, "orders", identity)
         server.sql("VACUUM orders")
-        results[identity].append(server.pgbench("-M", "prepared", "-T", seconds, "-f", script, "bench"))
-        progress(f"tps: round {number + 1}/{rounds}: {identity}: {results[identity][-1]:.0f}")
+        results[identity].append(server.cost_of_pgbench("-M", "prepared", "-f", script, "bench", seconds=seconds))
+        progress(f"tps: round {number + 1}/{rounds}: {identity}: {results[identity][-1]}")
     return results
 
 
@@ -157,10 +157,7 @@ def main():
     if "tps" in arguments.parts:
         report["tps"] = measure_tps(server, arguments.rounds, arguments.seconds, arguments.scale, arguments.out)
         text.append(f"### tps\n\nOne client updates orders, {arguments.rounds} rounds of {arguments.seconds} s.")
-        text.append(markdown_table(["identity", "median tps", "min – max"], [
-            [identity, f"{statistics.median(tps):,.0f}", f"{min(tps):,.0f} – {max(tps):,.0f}"]
-            for identity, tps in report["tps"].items()
-        ]))
+        text.append(cost_table("identity", report["tps"]))
     write_results(arguments.out, "identity", "\n\n".join(text), report)
     return 0
 

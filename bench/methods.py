@@ -22,6 +22,7 @@ from common import (
     Server,
     argument_parser,
     choice_list,
+    cost_table,
     fail_clearly,
     machine_line,
     markdown_table,
@@ -36,26 +37,6 @@ from consumer import Consumer, remove_sqlite
 PARTS = ("rate", "crash", "tps")
 FINAL_ORDER = 999_999_999  # written last: when it has arrived, so has what can arrive
 TPS_ROWS = 10_000
-
-
-# --- the server's cost ----------------------------------------------------------------------------------------------
-
-
-def server_cpu_seconds(server):
-    """CPU time of the postmaster, of its processes, and of those that have ended."""
-    ticks = 0
-    for process in Path("/proc").iterdir():
-        if not process.name.isdigit():
-            continue
-        try:
-            fields = (process / "stat").read_text().rpartition(")")[2].split()
-        except OSError:
-            continue
-        if int(process.name) == server.postmaster:
-            ticks += sum(map(int, fields[11:15]))  # its own, and of children that it waited for
-        elif int(fields[1]) == server.postmaster:
-            ticks += sum(map(int, fields[11:13]))
-    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 def wal_position(server):
@@ -196,11 +177,12 @@ def percentile(values, share):
 
 def measure_rate(setup, rate, seconds):
     server = setup.server
-    follower = Follower(setup.file)
+    cpu, wal = server.cpu_seconds(), wal_position(server)
+    application = setup.application.Application(setup.method, setup.file, 1000, rate, seconds)
+    follower = Follower(setup.file)  # only now: a thread must not be there when the application forks
     follower.start()
-    cpu, wal = server_cpu_seconds(server), wal_position(server)
-    events = setup.application.Application(setup.method, setup.file, 1000, rate, seconds).finish()
-    cpu, wal = server_cpu_seconds(server) - cpu, wal_position(server) - wal
+    events = application.finish()
+    cpu, wal = server.cpu_seconds() - cpu, wal_position(server) - wal
     setup.write_final_order()
     setup.stop_relay()
     follower.stop()
@@ -261,7 +243,8 @@ def measure_tps(setup, seconds, folder):
                   "SELECT 'update', id, state, change, note FROM changed")
     script.write_text(f"\\set id random(1001, {1000 + TPS_ROWS})\n{update};\n")
     try:
-        return setup.server.pgbench("-M", "prepared", "-c", "2", "-j", "2", "-T", seconds, "-f", script, "bench")
+        return setup.server.cost_of_pgbench(
+            "-M", "prepared", "-c", "2", "-j", "2", "-f", script, "bench", seconds=seconds)
     finally:
         setup.kill_relay()
 
@@ -356,10 +339,9 @@ def main():
         results = report["tps"] = {name: [] for name in names}
         for number, name in turns(names, arguments.rounds):
             results[name].append(measure_tps(set_up(name), max(2, round(10 * scale)), folder))
-            progress(f"tps: round {number + 1}/{arguments.rounds}: {name}: {results[name][-1]:.0f}")
-        text += ["### As fast as pgbench can", markdown_table(["method", "median tps", "min – max"], [
-            [titles[name], f"{statistics.median(tps):,.0f}", f"{min(tps):,.0f} – {max(tps):,.0f}"]
-            for name, tps in results.items()])]
+            progress(f"tps: round {number + 1}/{arguments.rounds}: {name}: {results[name][-1]}")
+        text += ["### As fast as pgbench can",
+                 cost_table("method", {titles[name]: runs for name, runs in results.items()})]
     write_results(folder, "methods", "\n\n".join(text), report)
     return 0
 
