@@ -342,6 +342,7 @@ def main():
             progress(f"tps: round {number + 1}/{arguments.rounds}: {name}: {results[name][-1]}")
         text += ["### As fast as pgbench can",
                  cost_table("method", {titles[name]: runs for name, runs in results.items()})]
+    remove_sqlite(folder / "methods.db")
     write_results(folder, "methods", "\n\n".join(text), report)
     return 0
 
