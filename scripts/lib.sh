@@ -92,15 +92,12 @@ run_where_readable() {
     exit "$status"
 }
 
-# python_with MODULE...: a Python that has them. The one on the path may be another than the one that Debian's packages
-# serve.
+# python_with MODULE...: the path of a Python that has them, and that the server's user can run too. The one on the path may
+# be another than the one that Debian's packages serve.
 python_with() {
     local python modules="$*"
     for python in python3 /usr/bin/python3; do
-        if as_server_user "$python" -c "import ${modules// /, }" 2>/dev/null; then
-            command -v "$python"
-            return
-        fi
+        if as_server_user "$python" -c "import sys, ${modules// /, }; print(sys.executable)" 2>/dev/null; then return; fi
     done
     die "no python3 with the modules $modules: run scripts/setup"
 }
