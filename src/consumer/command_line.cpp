@@ -64,7 +64,7 @@ What may happen:
 Speed and memory:
   --snapshot-jobs N        connections that copy tables at the same time (default: 2)
   --group-changes N        a transaction of the sink ends with so many changes (default: 10000),
-  --group-time TIME        or when it is so old, or nothing more has come (default: 200ms)
+  --group-time TIME        or when it is so old; sooner if nothing waits (default: 200ms)
   --sync-interval TIME     how often what was applied is made durable and confirmed (default: 1s)
   --idle-interval TIME     how often the position of an idle source is stored (default: 10s)
   --status-interval TIME   how often the source hears from us at least (default: 10s)
