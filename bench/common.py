@@ -106,10 +106,14 @@ def positive(kind):
     return parse
 
 
-def argument_parser(command, description):
-    """The options that every benchmark has. scripts/bench fills in those that say where the server is."""
+def argument_parser(command, description, parts=()):
+    """The options that every benchmark has, and --parts if it has parts. scripts/bench fills in those that say where the
+    server is."""
     parser = argparse.ArgumentParser(prog=f"scripts/bench {command}", description=description)
     parser.add_argument("--plugins", type=choice_list(PLUGINS), metavar="A,B", help=f"of: {', '.join(PLUGINS)}")
+    if parts:
+        parser.add_argument("--parts", type=choice_list(parts), default=list(parts), metavar="A,B",
+                            help=f"of: {', '.join(parts)}")
     parser.add_argument("--scale", type=positive(float), default=1.0, metavar="F", help="size of the work (default 1)")
     parser.add_argument("--keep", action="store_true", help="leave the private server running afterwards")
     parser.add_argument("--dry-run", action="store_true", help="only check the arguments")

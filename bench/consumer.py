@@ -16,7 +16,7 @@ import sys
 import time
 from pathlib import Path
 
-from common import HERE, BenchError, Server, argument_parser, choice_list, fail_clearly, machine_line, markdown_table
+from common import HERE, BenchError, Server, argument_parser, fail_clearly, machine_line, markdown_table
 from common import positive, progress, significant, write_results
 
 SLOT, SOURCE_SLOT = "bench_copy", "bench_source"
@@ -276,10 +276,8 @@ def pair_rows(seconds, amount):
 
 
 def main():
-    parser = argument_parser("consumer", __doc__.split("\n", 1)[0])
+    parser = argument_parser("consumer", __doc__.split("\n", 1)[0], PARTS)
     parser.add_argument("--rounds", type=positive(int), default=3, help="runs of each (default 3)")
-    parser.add_argument("--parts", type=choice_list(PARTS), default=list(PARTS), metavar="A,B",
-                        help=f"of: {', '.join(PARTS)}")
     parser.add_argument("--consumer", type=Path, help="the program (default: the staged one)")
     arguments = parser.parse_args()
     if arguments.dry_run:

@@ -13,7 +13,6 @@ from common import (
     PUBLICATION,
     Server,
     argument_parser,
-    choice_list,
     cost_table,
     fail_clearly,
     machine_line,
@@ -139,9 +138,7 @@ def workload_markdown(workload, measured):
 
 
 def main():
-    parser = argument_parser("identity", __doc__.split("\n", 1)[0])
-    parser.add_argument("--parts", type=choice_list(PARTS), default=list(PARTS), metavar="A,B",
-                        help=f"of: {', '.join(PARTS)}")
+    parser = argument_parser("identity", __doc__.split("\n", 1)[0], PARTS)
     parser.add_argument("--rounds", type=positive(int), default=4, help="runs of pgbench with each (default 4)")
     parser.add_argument("--seconds", type=positive(int), default=10, help="length of a run (default 10)")
     arguments = parser.parse_args()

@@ -21,7 +21,6 @@ from common import (
     BenchError,
     Server,
     argument_parser,
-    choice_list,
     cost_table,
     fail_clearly,
     machine_line,
@@ -299,9 +298,7 @@ def crash_table(results, titles):
 
 
 def main():
-    parser = argument_parser("methods", __doc__.split("\n", 1)[0])
-    parser.add_argument("--parts", type=choice_list(PARTS), default=list(PARTS), metavar="A,B",
-                        help=f"of: {', '.join(PARTS)}")
+    parser = argument_parser("methods", __doc__.split("\n", 1)[0], PARTS)
     parser.add_argument("--rate", type=positive(int), default=50, help="transactions per second (default 50)")
     parser.add_argument("--rounds", type=positive(int), default=3, help="runs of each, but for crashes (default 3)")
     arguments = parser.parse_args()

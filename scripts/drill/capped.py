@@ -26,11 +26,7 @@ class Capped(Variant):
         run("The delete carries the full old row", self.old_row)
         run("The consumer keeps up", self.keep_up)
         run("The same events replayed change nothing", self.replay, consumer)
-        run("The consumer is frozen", self.freeze, consumer)
-        run("Retained WAL climbs", self.climb, SLOT, 5)
-        run("First a NOTICE", self.alert, "notice", True)
-        run("Then a WARNING", self.alert, "warning")
-        run("Then critical", self.alert, "critical")
+        self.stall(consumer)
         run("The cap invalidates the slot", self.lose)
         run("The primary goes on taking writes", self.goes_on)
         run("Rows change in the gap", self.change_in_gap, consumer)
@@ -152,9 +148,13 @@ class Capped(Variant):
                 f"{megabytes(self.sampler.pg_wal_peak())} at most, {megabytes(self.sampler.pg_wal[-1][1])} now")
 
     def change_in_gap(self, consumer):
-        self.cluster.rows("DELETE FROM orders WHERE id = ANY (%s)", list(GONE))
-        self.cluster.rows("UPDATE orders SET customer = 'in the gap' WHERE id = ANY (%s)", list(CHANGED))
-        self.cluster.rows("INSERT INTO orders SELECT n, 'in the gap', n, '{}', now() FROM unnest(%s) AS n", list(NEW))
+        for sql, ids in (
+            ("DELETE FROM orders WHERE id = ANY (%s)", GONE),
+            ("UPDATE orders SET customer = 'in the gap' WHERE id = ANY (%s)", CHANGED),
+            ("INSERT INTO orders SELECT n, 'in the gap', n, '{}', now() FROM unnest(%s) AS n", NEW),
+        ):
+            rows = self.cluster.rows(f"{sql} RETURNING id", list(ids))
+            check(len(rows) == len(ids), f"{len(rows)} rows instead of {len(ids)}: {sql}")
         stale = self.in_sink(consumer, GONE)
         check(stale == len(GONE), f"the sink has {stale} of the {len(GONE)} rows that were deleted just now")
         return (f"{len(GONE)} deleted, {len(CHANGED)} updated, {len(NEW)} inserted; the sink still has all {stale} "
@@ -225,8 +225,7 @@ class Capped(Variant):
         return [
             ("cap (`max_slot_wal_keep_size`)", f"{self.options.cap} MB"),
             *((f"{name}, from its statement to the view", f"{took:.3f} s") for name, took in self.latencies.items()),
-            ("first alert, after the freeze", f"{self.alerts[0]['at'] - self.frozen_at:.1f} s"),
-            ("headroom that was left then", f"{self.alerts[0]['share']:.0%}"),
+            *self.first_alert(),
             ("slot lost, after the freeze", f"{self.lost_at - self.frozen_at:.1f} s"),
             ("most WAL retained", megabytes(self.peak)),
             ("largest `pg_wal`", megabytes(self.sampler.pg_wal_peak())),

@@ -25,11 +25,7 @@ class NoCap(Variant):
         run("Copy `orders` and follow it", self.start, SLOT)
         consumer = self.consumers[0]
         run("There is no cap", self.no_cap_is_there)
-        run("The consumer is frozen", self.freeze, consumer)
-        run("Retained WAL climbs", self.climb, SLOT, 5)
-        run("First a NOTICE", self.alert, "notice", True)
-        run("Then a WARNING", self.alert, "warning")
-        run("Then critical", self.alert, "critical")
+        self.stall(consumer)
         run("The primary goes down: PANIC", self.go_down)
         run("Writes are refused", self.writes_are_refused)
         run("Room is made, and it starts", self.make_room, consumer)
@@ -123,8 +119,7 @@ class NoCap(Variant):
     def summary(self):
         return [
             ("room for `pg_wal`", f"{self.room} MB"),
-            ("first alert, after the freeze", f"{self.alerts[0]['at'] - self.frozen_at:.1f} s"),
-            ("headroom that was left then", f"{self.alerts[0]['share']:.0%}"),
+            *self.first_alert(),
             ("PANIC, after the freeze", f"{self.panic_at - self.frozen_at:.1f} s"),
             ("largest `pg_wal`", megabytes(self.peak)),
         ]

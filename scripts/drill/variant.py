@@ -88,6 +88,13 @@ class Variant:
         """(name, value) of the figures for the report."""
         raise NotImplementedError
 
+    def first_alert(self):
+        """Its figures for the report."""
+        return [
+            ("first alert, after the freeze", f"{self.alerts[0]['at'] - self.frozen_at:.1f} s"),
+            ("headroom that was left then", f"{self.alerts[0]['share']:.0%}"),
+        ]
+
     def mark(self, label):
         self.events.append((time.time(), label))
 
@@ -105,13 +112,16 @@ class Variant:
             consumer.start()
         for consumer in self.consumers:
             consumer.wait_for_copy()
+        copied = self.consumers[0].query("SELECT count(*) FROM orders")[0][0]
+        source = self.cluster.row("SELECT count(*) FROM orders")["count"]
+        check(copied == source, f"{copied} of {source} rows were copied")
         self.writer.start()
         self.sampler.start()
         began = time.monotonic()
         wait_until("the writer writes", lambda: len(self.writer.committed) >= 20, watch=self.watch_writer)
         wait_until("the sampler samples", lambda: all(self.sampler.last(slot) for slot in slots))
         rows = self.consumers[0].query("SELECT count(*) FROM orders")[0][0]
-        return f"200 rows copied, {rows} in the sink {time.monotonic() - began:.0f} s later; the writer runs"
+        return f"{copied} rows copied, {rows} in the sink {time.monotonic() - began:.0f} s later; the writer runs"
 
     def watch_writer(self):
         check(not self.writer.errors, f"a write failed: {self.writer.errors and self.writer.errors[0][1]}")
@@ -129,6 +139,15 @@ class Variant:
         self.frozen_at = time.time()
         self.mark("frozen")
         return f"SIGSTOP to process {consumer.process.pid}, with {self.retained(consumer.slot)} retained"
+
+    def stall(self, consumer):
+        """Steps: from the freeze to the last alert before the limit."""
+        run = self.steps.run
+        run("The consumer is frozen", self.freeze, consumer)
+        run("Retained WAL climbs", self.climb, SLOT, 5)
+        run("First a NOTICE", self.alert, "notice", True)
+        run("Then a WARNING", self.alert, "warning")
+        run("Then critical", self.alert, "critical")
 
     def retained(self, slot):
         return megabytes(self.cluster.slot(slot)["retained_bytes"])

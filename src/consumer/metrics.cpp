@@ -1,6 +1,7 @@
 // The metrics are made of the counters when somebody asks for them, so that counting costs the pipeline nothing more.
 #include "metrics.hpp"
 
+#include "../program/clock.hpp"
 #include "../program/metric_families.hpp"
 #include "model/failure.hpp"
 
@@ -9,7 +10,6 @@
 #include <prometheus/metric_family.h>
 #include <prometheus/metric_type.h>
 
-#include <chrono>
 #include <exception>
 #include <memory>
 #include <utility>
@@ -20,12 +20,9 @@ namespace cdc::consumer {
 namespace {
 
 using program::Families;
+using program::unix_seconds;
 using prometheus::MetricFamily;
 using prometheus::MetricType;
-
-double unix_seconds() {
-    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 class Collector : public prometheus::Collectable {
  public:

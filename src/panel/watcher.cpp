@@ -2,6 +2,7 @@
 #include "watcher.hpp"
 
 #include "../consumer/pipeline/retry.hpp"
+#include "../program/clock.hpp"
 #include "../program/version.hpp"
 
 #include <spdlog/spdlog.h>
@@ -12,6 +13,7 @@ namespace cdc::panel {
 
 using consumer::ConnectionLost;
 using consumer::Failure;
+using program::unix_seconds;
 using Json = nlohmann::json;
 
 namespace {
@@ -22,10 +24,6 @@ constexpr std::chrono::milliseconds kRunbookPatience{1000};
 
 double seconds(std::chrono::steady_clock::duration time) {
     return std::chrono::duration<double>(time).count();
-}
-
-double unix_seconds() {
-    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
 }
 
 }  // namespace

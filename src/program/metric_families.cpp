@@ -1,21 +1,17 @@
 // What the kernel knows of this process, as metrics.
 #include "metric_families.hpp"
 
+#include "clock.hpp"
 #include "version.hpp"
 
 #include <sys/resource.h>
 #include <unistd.h>
 
-#include <chrono>
 #include <fstream>
 
 namespace cdc::program {
 
 namespace {
-
-double unix_seconds() {
-    return std::chrono::duration<double>(std::chrono::system_clock::now().time_since_epoch()).count();
-}
 
 const double started = unix_seconds();
 

@@ -6,7 +6,12 @@ namespace cdc::consumer {
 
 namespace {
 
-int64_t unix_micros(int64_t micros_since_2000) {
+// Microseconds since 1970, as metrics have them; the stream has them since 2000.
+int64_t unix_micros() {
+    const auto now = std::chrono::system_clock::now().time_since_epoch();
+    return std::chrono::duration_cast<std::chrono::microseconds>(now).count();
+}
+int64_t from_2000(int64_t micros_since_2000) {
     return micros_since_2000 + wire::kEpochUnixSeconds * 1000000;
 }
 
@@ -29,9 +34,7 @@ void Applier::open_group() {
 }
 
 std::chrono::microseconds Applier::group_age() const {
-    const auto now = std::chrono::system_clock::now().time_since_epoch();
-    return std::chrono::duration_cast<std::chrono::microseconds>(now) -
-           std::chrono::microseconds(unix_micros(group_commit_time_));
+    return std::chrono::microseconds(unix_micros() - from_2000(group_commit_time_));
 }
 
 bool Applier::begin(const Transaction &transaction, const wire::RecordView &record) {
@@ -157,10 +160,8 @@ void Applier::commit() {
         counters_.inserts += by_op_[static_cast<int>(wire::Op::kInsert)];
         counters_.updates += by_op_[static_cast<int>(wire::Op::kUpdate)];
         counters_.deletes += by_op_[static_cast<int>(wire::Op::kDelete)];
-        counters_.commit_time = unix_micros(group_commit_time_);
-        counters_.applied_time =
-            std::chrono::duration_cast<std::chrono::microseconds>(std::chrono::system_clock::now().time_since_epoch())
-                .count();
+        counters_.commit_time = from_2000(group_commit_time_);
+        counters_.applied_time = unix_micros();
     }
     counters_.applied_lsn = state_.position;
     group_transactions_ = 0;
