@@ -199,7 +199,7 @@ def follow(file, last_id, deadline):
             newest = found
         elif now > deadline:
             raise BenchError("the sink does not get the last row")
-        time.sleep(0.0002)
+        time.sleep(0.001)
     database.close()
     return seen
 

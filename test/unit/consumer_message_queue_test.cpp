@@ -73,6 +73,41 @@ TEST(MessageQueue, FailsBehindTheLastMessage) {
     EXPECT_THROW(queue.pop(Clock::now()), std::runtime_error);
 }
 
+TEST(MessageQueue, WaitsForMuch) {
+    MessageQueue queue(1 << 20);
+    ASSERT_TRUE(push(queue, "little"));
+    const auto start = Clock::now();
+    queue.wait_for_much(start + milliseconds(50));
+    EXPECT_GE(Clock::now() - start, milliseconds(50));
+
+    const std::string large(100000, 'x');
+    std::thread producer([&] {
+        std::this_thread::sleep_for(milliseconds(30));
+        EXPECT_TRUE(push(queue, large));
+    });
+    queue.wait_for_much(Clock::now() + milliseconds(60000));
+    producer.join();
+    EXPECT_EQ(queue.pop(Clock::now())->payload, "little");
+    EXPECT_EQ(queue.pop(Clock::now())->payload, large);
+}
+
+TEST(MessageQueue, WaitsForNoMoreThanThereIsRoomFor) {
+    MessageQueue queue(10);
+    ASSERT_TRUE(push(queue, "first"));
+    std::thread producer([&] { EXPECT_TRUE(push(queue, "second", milliseconds(60000))); });
+    queue.wait_for_much(Clock::now() + milliseconds(60000));
+    EXPECT_EQ(queue.pop(Clock::now())->payload, "first");
+    producer.join();
+    EXPECT_EQ(queue.pop(Clock::now())->payload, "second");
+}
+
+TEST(MessageQueue, WaitsForMuchOnlyUntilTheEnd) {
+    MessageQueue queue(1000);
+    queue.fail(std::make_exception_ptr(std::runtime_error("gone")));
+    queue.wait_for_much(Clock::now() + milliseconds(60000));
+    EXPECT_THROW(queue.pop(Clock::now()), std::runtime_error);
+}
+
 TEST(MessageQueue, LosesNothingBetweenTwoThreads) {
     constexpr Lsn kMessages = 20000;
     const std::string payload(300, 'x');

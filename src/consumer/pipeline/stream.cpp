@@ -9,6 +9,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <future>
 
 namespace cdc::consumer {
 
@@ -21,6 +22,7 @@ using Clock = std::chrono::steady_clock;
 constexpr Lsn kWalPage = 8192, kLongPageHeader = 40;
 
 constexpr std::chrono::milliseconds kRequestInterval{50};
+constexpr std::chrono::milliseconds kSyncLook{20};  // whether a sync has ended, while nothing else happens
 
 bool reaches(Lsn position, Lsn target) {
     return position >= target || (position % kWalPage == 0 && target - position <= kLongPageHeader);
@@ -46,7 +48,11 @@ class Streaming {
             if (may_end(now, target)) {
                 break;
             }
-            std::optional<Message> message = queue_.pop(deadline(now, target));
+            const auto latest = deadline(now, target);
+            if (applier_.group_open() && !applier_.in_transaction() && queue_.empty()) {
+                queue_.wait_for_much(latest);
+            }
+            std::optional<Message> message = queue_.pop(latest);
             if (message) {
                 if (first) {
                     connected();
@@ -107,7 +113,13 @@ class Streaming {
             last_request_ = now;
         }
         const auto latest = now + std::chrono::milliseconds(200);
-        return unsynced_ && !applier_.group_open() ? std::min(latest, last_sync_ + settings_.sync_interval) : latest;
+        if (applier_.group_open()) {
+            return latest;
+        }
+        if (sync_under_way_.valid()) {
+            return now + kSyncLook;
+        }
+        return unsynced_ ? std::min(latest, last_sync_ + settings_.sync_interval) : latest;
     }
 
     bool may_end(Clock::time_point now, Lsn target) {
@@ -132,6 +144,9 @@ class Streaming {
     }
 
     void sync_if_due(Clock::time_point now) {
+        if (sync_under_way_.valid() && sync_under_way_.wait_for(Clock::duration(0)) == std::future_status::ready) {
+            end_sync();
+        }
         if (applier_.group_open()) {
             return;
         }
@@ -142,17 +157,29 @@ class Streaming {
             last_idle_ = now;
             unsynced_ = true;
         }
-        if (unsynced_ && now - last_sync_ >= settings_.sync_interval) {
-            sync();
+        if (unsynced_ && !sync_under_way_.valid() && now - last_sync_ >= settings_.sync_interval) {
+            sink_.tidy();
+            start_sync();
             last_sync_ = now;
         }
     }
 
-    void sync() {
-        sink_.sync();
+    // A disk takes its time, which readers of the sink need not wait for.
+    void start_sync() {
         unsynced_ = false;
-        receiver_.confirm(state_.position);
-        counters_.confirmed_lsn = state_.position;
+        synced_position_ = state_.position;
+        const bool beside = sink_.syncs_beside();
+        sync_under_way_ = std::async(beside ? std::launch::async : std::launch::deferred, [this] { sink_.sync(); });
+        if (!beside) {
+            end_sync();
+        }
+    }
+
+    // Waits for it.
+    void end_sync() {
+        sync_under_way_.get();
+        receiver_.confirm(synced_position_);
+        counters_.confirmed_lsn = synced_position_;
     }
 
     void finish() {
@@ -162,7 +189,13 @@ class Streaming {
         if (!applier_.in_transaction()) {
             applier_.advance(idle_position_);
         }
-        sync();
+        if (sync_under_way_.valid()) {
+            end_sync();
+        }
+        start_sync();
+        if (sync_under_way_.valid()) {
+            end_sync();
+        }
     }
 
     const Settings &settings_;
@@ -176,6 +209,8 @@ class Streaming {
 
     Lsn idle_position_ = 0;  // everything before it that is for the sink was received
     bool unsynced_ = false;
+    Lsn synced_position_ = 0;
+    std::future<void> sync_under_way_;
     Clock::duration commit_duration_{};  // of late
     Clock::time_point last_sync_ = Clock::now();
     Clock::time_point last_idle_ = Clock::now();

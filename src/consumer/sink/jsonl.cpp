@@ -220,6 +220,7 @@ class JsonlSink : public Sink {
     }
 
     void sync() override { output_.sync(); }
+    bool syncs_beside() const override { return true; }
 
  private:
     void add(const wire::RecordView &record) {

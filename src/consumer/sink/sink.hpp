@@ -94,8 +94,12 @@ class Sink {
     // Ends the group. Visible when it returns, and consistent after any crash; durable at the next sync().
     virtual void commit(const SinkState &state) = 0;
     virtual void rollback() noexcept = 0;
-    // What has been committed is durable when this returns.
+    // What had been committed when this was called is durable when it returns.
     virtual void sync() = 0;
+    // Whether another thread may call sync() while groups go on.
+    virtual bool syncs_beside() const { return false; }
+    // Housekeeping that is due from time to time, between groups.
+    virtual void tidy() {}
 };
 
 struct SinkOptions {

@@ -1,5 +1,10 @@
 #include "sqlite_database.hpp"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
 #include <cstring>
 
 namespace cdc::consumer {
@@ -8,7 +13,7 @@ namespace {
 
 constexpr int kBusyMillis = 10000;
 constexpr int kCheckpointBusyMillis = 200;
-constexpr sqlite3_int64 kLargeWal = sqlite3_int64{256} << 20;
+constexpr off_t kLargeWal = off_t{256} << 20;
 
 // Nobody asks how much memory SQLite has; counting it takes a lock around each allocation.
 const int kNoStatistics = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -81,7 +86,18 @@ Database::Database(const std::string &file) : file_(file) {
     }
     sqlite3_extended_result_codes(database, 1);
     sqlite3_busy_timeout(database, kBusyMillis);
-    run("SELECT count(*) FROM sqlite_master");  // the first look into it: is it a database?
+    look();
+}
+
+// The first one tells whether it is a database.
+void Database::look() {
+    run("SELECT count(*) FROM sqlite_master");
+}
+
+Database::~Database() {
+    if (wal_ >= 0) {
+        close(wal_);
+    }
 }
 
 void Database::enable_wal() {
@@ -95,6 +111,14 @@ void Database::enable_wal() {
     mode = Statement();
     run("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
         "PRAGMA cache_size = -65536; PRAGMA foreign_keys = OFF");
+    look();
+    // SQLite itself has it open now, and keeps it. (Its locks are not on this file: closing it releases none.)
+    if (wal_ < 0) {
+        wal_ = open(sqlite3_filename_wal(sqlite3_db_filename(get(), "main")), O_RDWR | O_CLOEXEC);
+    }
+    if (wal_ < 0) {
+        throw Failure("SQLite file " + file_ + ": cannot open its WAL file: " + std::strerror(errno));
+    }
 }
 
 void Database::run(const std::string &sql) {
@@ -118,21 +142,12 @@ void Database::rollback() noexcept {
     }
 }
 
-sqlite3_file *Database::wal_file() const {
-    sqlite3_file *file = nullptr;
-    if (sqlite3_file_control(get(), "main", SQLITE_FCNTL_JOURNAL_POINTER, &file) != SQLITE_OK || file == nullptr ||
-        file->pMethods == nullptr) {
-        return nullptr;
-    }
-    return file;
-}
-
 // With synchronous=NORMAL, a commit writes to the WAL file without syncing it. Frames that a checkpoint has moved on
 // are durable in the database file before the WAL is used anew, so syncing the WAL makes all commits durable. A
-// checkpoint would not do: one that is blocked by readers, or has nothing to move, syncs nothing.
+// checkpoint would not do: one that is blocked by readers, or has nothing to move, syncs nothing. (The WAL's entry in
+// its folder is durable since SQLite wrote its header.)
 void Database::sync() {
-    sqlite3_file *const wal = wal_file();
-    if (wal != nullptr && wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL | SQLITE_SYNC_DATAONLY) != SQLITE_OK) {
+    if (wal_ >= 0 && fdatasync(wal_) != 0) {
         // The kernel may have dropped the pages that it could not write: trying again could succeed wrongly.
         throw Failure("SQLite file " + file_ + ": cannot be made durable: " + std::strerror(errno),
                       "Look at the disk; then start again: the copy goes on from the last commit that is in the file.");
@@ -140,9 +155,8 @@ void Database::sync() {
 }
 
 void Database::shrink_wal(bool always) {
-    sqlite3_file *const wal = wal_file();
-    sqlite3_int64 size = 0;
-    if (wal == nullptr || wal->pMethods->xFileSize(wal, &size) != SQLITE_OK || (!always && size < kLargeWal)) {
+    struct stat status;
+    if (wal_ < 0 || fstat(wal_, &status) != 0 || (!always && status.st_size < kLargeWal)) {
         return;
     }
     // Readers that stay may stop this; they must not stop the stream for long.

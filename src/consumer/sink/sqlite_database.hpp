@@ -55,6 +55,7 @@ class Database {
  public:
     // Opens the file, making it if it is not there. Changes nothing in it.
     explicit Database(const std::string &file);
+    ~Database();
     Database(const Database &) = delete;
     Database &operator=(const Database &) = delete;
 
@@ -72,7 +73,7 @@ class Database {
     bool in_transaction() const { return sqlite3_get_autocommit(get()) == 0; }
     void rollback() noexcept;
 
-    // Makes what has been committed durable.
+    // Makes what has been committed durable. May be called from another thread than the rest.
     void sync();
     // Keeps the WAL file from growing for ever: moves it into the database where readers allow for it. `always`: even
     // if it is small.
@@ -85,10 +86,11 @@ class Database {
     struct Closer {
         void operator()(sqlite3 *database) const { sqlite3_close_v2(database); }
     };
-    sqlite3_file *wal_file() const;
+    void look();
 
     std::string file_;
     std::unique_ptr<sqlite3, Closer> database_;
+    int wal_ = -1;  // file descriptor
 };
 
 // "order" with its quotes.

@@ -120,10 +120,9 @@ class SqliteSink : public Sink {
         database_.rollback();
         init_sql_done_ = false;
     }
-    void sync() override {
-        database_.sync();
-        database_.shrink_wal(false);
-    }
+    void sync() override { database_.sync(); }
+    bool syncs_beside() const override { return true; }
+    void tidy() override { database_.shrink_wal(false); }
 
  private:
     void forget_writers() noexcept {

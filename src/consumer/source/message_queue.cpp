@@ -6,6 +6,8 @@ namespace cdc::consumer {
 
 namespace {
 
+constexpr size_t kMuch = size_t{64} << 10;
+
 size_t size_of(const Message &message) {
     return message.payload.size() + sizeof(Message);
 }
@@ -14,16 +16,24 @@ size_t size_of(const Message &message) {
 
 bool MessageQueue::push(Message &message, std::chrono::steady_clock::time_point deadline) {
     const size_t size = size_of(message);
+    bool wake = false;
     {
         std::unique_lock lock(mutex_);
         const auto has_room = [&] { return messages_.empty() || bytes_ + size <= max_bytes_; };
-        if (!changed_.wait_until(lock, deadline, has_room)) {
+        if (!has_room()) {
+            wanted_ = 0;  // there will not be more
+            filled_.notify_one();
+        }
+        if (!room_.wait_until(lock, deadline, has_room)) {
             return false;
         }
         messages_.push_back(std::move(message));
         bytes_ += size;
+        wake = bytes_ >= wanted_;
     }
-    changed_.notify_all();
+    if (wake) {
+        filled_.notify_one();
+    }
     return true;
 }
 
@@ -32,7 +42,7 @@ std::optional<Message> MessageQueue::pop(std::chrono::steady_clock::time_point d
     bool wake = false;
     {
         std::unique_lock lock(mutex_);
-        if (!changed_.wait_until(lock, deadline, [&] { return !messages_.empty() || failure_; })) {
+        if (!filled_.wait_until(lock, deadline, [&] { return !messages_.empty() || failure_; })) {
             return std::nullopt;
         }
         if (messages_.empty()) {
@@ -44,9 +54,16 @@ std::optional<Message> MessageQueue::pop(std::chrono::steady_clock::time_point d
         wake = messages_.empty() || bytes_ <= max_bytes_ / 2;
     }
     if (wake) {
-        changed_.notify_all();
+        room_.notify_one();
     }
     return message;
+}
+
+void MessageQueue::wait_for_much(std::chrono::steady_clock::time_point deadline) {
+    std::unique_lock lock(mutex_);
+    wanted_ = kMuch;
+    filled_.wait_until(lock, deadline, [&] { return bytes_ >= wanted_ || failure_; });
+    wanted_ = kAny;
 }
 
 void MessageQueue::fail(std::exception_ptr why) {
@@ -54,7 +71,7 @@ void MessageQueue::fail(std::exception_ptr why) {
         const std::lock_guard lock(mutex_);
         failure_ = std::move(why);
     }
-    changed_.notify_all();
+    filled_.notify_one();
 }
 
 bool MessageQueue::empty() const {

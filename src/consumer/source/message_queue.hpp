@@ -39,6 +39,8 @@ class MessageQueue {
     bool push(Message &message, std::chrono::steady_clock::time_point deadline);
     // Waits for a message until `deadline`. Throws what fail() was given, when all before it is taken.
     std::optional<Message> pop(std::chrono::steady_clock::time_point deadline);
+    // Waits until `deadline` for much to be there, so that messages that come one by one do not wake the caller each.
+    void wait_for_much(std::chrono::steady_clock::time_point deadline);
     // The stream has ended, because of this.
     void fail(std::exception_ptr why);
     bool empty() const;
@@ -46,7 +48,10 @@ class MessageQueue {
  private:
     const size_t max_bytes_;
     mutable std::mutex mutex_;
-    std::condition_variable changed_;
+    std::condition_variable room_;    // waited for by push()
+    std::condition_variable filled_;  // waited for by the others, until there are wanted_ bytes
+    static constexpr size_t kAny = 1;
+    size_t wanted_ = kAny;
     std::deque<Message> messages_;
     size_t bytes_ = 0;
     std::exception_ptr failure_;
