@@ -1,6 +1,8 @@
 // The queries, and their rows as JSON.
 #include "view.hpp"
 
+#include "query.hpp"
+
 #include "../wire/reader.hpp"
 
 #include <charconv>
@@ -16,8 +18,6 @@ using consumer::ServerError;
 using nlohmann::json;
 
 namespace {
-
-constexpr std::chrono::seconds kTimeout{5};
 
 // A server may have many thousands of slots, but a page that shows them all helps nobody: the worst come first.
 const char kSlots[] = R"(PREPARE cdc_panel_slots AS
@@ -45,7 +45,7 @@ const char kHistory[] = R"(
     SELECT slot_name, floor(extract(epoch FROM sampled_at) / $1::float8)::bigint AS bucket, max(retained_bytes)
     FROM cdc.slot_history WHERE retained_bytes IS NOT NULL GROUP BY 1, 2 ORDER BY 1, 2)";
 
-// With a database in SQL_ASCII, names and gids can be any bytes.
+// Names and gids of databases in other encodings can be any bytes: see is_conversion_error().
 std::string valid_text(std::string text) {
     for (size_t at = wire::valid_utf8_prefix(text); at < text.size();
          at += 1 + wire::valid_utf8_prefix(std::string_view(text).substr(at + 1))) {
@@ -89,17 +89,32 @@ json rows(const Result &result) {
 
 [[noreturn]] void explain(const ServerError &error) {
     const std::string &state = error.sqlstate();
-    throw Failure(error.what(),
-                  state == "42P01" || state == "42883" || state == "3F000" || state == "42703"
-                      ? "The database needs the extension, in version 0.2 or later: CREATE EXTENSION cdc_plugin;"
-                  : state == "42501" ? "The role needs the privileges of pg_monitor: GRANT pg_monitor TO the role;"
-                                     : error.hint());
+    throw Failure(error.what(), state == "3F000" ? "The database needs the extension: CREATE EXTENSION cdc_plugin;"
+                                : state == "42P01" || state == "42883" || state == "42703"
+                                    ? "The extension is older than 0.2: ALTER EXTENSION cdc_plugin UPDATE;"
+                                : state == "42501"
+                                    ? "The role needs the privileges of pg_monitor: GRANT pg_monitor TO the role;"
+                                    : error.hint());
 }
 
-template <typename Query>
-auto explained(const Query &query) {
+// A name or gid of another database need not be text in the encoding of this one, and the server refuses to convert it.
+// Then all of it is taken as the bytes that it is, so that one stranger's name does not hide all slots.
+bool is_conversion_error(const ServerError &error) {
+    return error.sqlstate() == "22021" || error.sqlstate() == "22P05";
+}
+
+View views(Connection &connection) {
+    View view;
+    view.server = rows(query(connection, "EXECUTE cdc_panel_server")).at(0);
+    view.slots = rows(query(connection, "EXECUTE cdc_panel_slots"));
+    view.alerts = rows(query(connection, "EXECUTE cdc_panel_alerts"));
+    return view;
+}
+
+template <typename Work>
+auto explained(const Work &work) {
     try {
-        return query();
+        return work();
     } catch (const ServerError &error) {
         explain(error);
     }
@@ -115,11 +130,11 @@ Connection connect(const std::string &source) {
         Connection connection(source, options);
         // The views raise a NOTICE where the guard does not watch, which the page says itself. Queries are planned
         // once, because that takes as long as running them.
-        connection.query(
-            "SET default_transaction_read_only = on; SET client_min_messages = warning; SET jit = off; "
-            "SET search_path = pg_catalog");
+        query(connection,
+              "SET default_transaction_read_only = on; SET client_min_messages = warning; SET jit = off; "
+              "SET search_path = pg_catalog");
         for (const char *const statement : {kServer, kSlots, kAlerts}) {
-            connection.query(statement);
+            query(connection, statement);
         }
         return connection;
     });
@@ -127,17 +142,21 @@ Connection connect(const std::string &source) {
 
 View look(Connection &connection) {
     return explained([&] {
-        View view;
-        view.server = rows(connection.query("EXECUTE cdc_panel_server")).at(0);
-        view.slots = rows(connection.query("EXECUTE cdc_panel_slots"));
-        view.alerts = rows(connection.query("EXECUTE cdc_panel_alerts"));
-        return view;
+        try {
+            return views(connection);
+        } catch (const ServerError &error) {
+            if (!is_conversion_error(error)) {
+                throw;
+            }
+            query(connection, "SET client_encoding = SQL_ASCII");
+            return views(connection);
+        }
     });
 }
 
 void load_history(Connection &connection, History &history) {
     explained([&] {
-        const Result result = connection.query(kHistory, {std::to_string(history.step())});
+        const Result result = query(connection, kHistory, {std::to_string(history.step())});
         for (int row = 0; row < result.rows(); ++row) {
             history.add(result.text(row, 0), value(result, row, 1), value(result, row, 2));
         }
@@ -147,7 +166,7 @@ void load_history(Connection &connection, History &history) {
 
 json runbook(Connection &connection, const std::string &slot) {
     return explained([&] {
-        return rows(connection.query("SELECT step, title, instruction, command FROM cdc.runbook($1)", {slot}));
+        return rows(query(connection, "SELECT step, title, instruction, command FROM cdc.runbook($1)", {slot}));
     });
 }
 

@@ -45,6 +45,8 @@ ok($seen->{panel}{up}, 'the server is up');
 is_deeply($seen->{data}{slots}, [], 'there are no slots');
 is_deeply($seen->{data}{alerts}, [], 'and no alerts');
 ok($seen->{data}{server}{watching}, 'the guard watches');
+cmp_ok(length($panel->request('/', Range => 'bytes=' . join(',', ('0-') x 500))->{content}), '<',
+    100_000, 'a request for many ranges does not multiply it');
 is($panel->request('/nothing')->{status}, 404, 'another path is not found');
 is(HTTP::Tiny->new->post($panel->url, { content => 'x' })->{success}, '', 'nothing can be posted');
 is(status_under_name('evil.example:8080'), 421, 'another name is not ours');
@@ -129,6 +131,16 @@ wait_until('the lost session is noticed', sub { $panel->metrics->{cdc_panel_fail
 $panel->wait_for_look;
 is($node->safe_psql('postgres', $sessions), 1, 'and replaced by another');
 
+my $seen_pid = $node->safe_psql('postgres', $sessions =~ s/count\(\*\)/pid/r);
+my @hung = ($seen_pid, (split(/\n/, slurp_file($node->data_dir . '/postmaster.pid')))[0]);
+kill STOP => @hung;
+like(eval { $panel->wait_for_look(up => 0); $panel->json->{panel}{error} } // $@, qr/does not answer|timeout expired/,
+    'a server that hangs counts as away');
+is($panel->request('/api/runbook?slot=stalled')->{status}, 503, 'and nobody waits for it');
+kill CONT => @hung;
+$panel->wait_for_look;
+isnt($node->safe_psql('postgres', $sessions =~ s/count\(\*\)/pid/r), $seen_pid, 'its session is replaced');
+
 # --- hostile text -----------------------------------------------------------------------------------------------------
 
 my $gid = q{<img src=x onerror="alert(1)">'"\\ } . "\xc3\xa9";
@@ -152,6 +164,19 @@ is($panel->slot('elsewhere')->{database}, $database, 'so does the name of a data
 like($panel->get('/metrics'), qr/^cdc_slot_info\{slot="elsewhere",.*database="<script>\\"db\\"\\\\'",/m,
     'and is escaped in a label');
 $node->safe_psql('postgres', "ROLLBACK PREPARED '$quoted'");
+
+# The server refuses to convert such an id for a client with UTF-8.
+$node->safe_psql('postgres', q{CREATE DATABASE bytes ENCODING SQL_ASCII LOCALE 'C' TEMPLATE template0});
+$node->safe_psql('bytes', 'CREATE EXTENSION cdc_plugin; CREATE TABLE t (a int)');
+my $other = start_panel($node, source => $node->connstr('bytes') . ' user=cdc_panel');
+$node->safe_psql('bytes', q{BEGIN; INSERT INTO t VALUES (1); PREPARE TRANSACTION E'odd \xff'});
+write_wal($node, 4);
+$node->safe_psql('postgres', q{SELECT pg_replication_slot_advance('held', pg_current_wal_lsn())});
+wait_until("$_->{what}: an id that is no text hides nothing", sub {
+    return ($_->{panel}->slot('held')->{culprit_gid} // '') eq 'odd ?';
+}) for { what => 'UTF8', panel => $panel }, { what => 'SQL_ASCII', panel => $other };
+is($other->stop, 0, 'that one ends');
+$node->safe_psql('bytes', q{ROLLBACK PREPARED E'odd \xff'});
 
 # --- many who ask -----------------------------------------------------------------------------------------------------
 
@@ -180,10 +205,13 @@ my $source = $node->connstr('postgres') . ' user=cdc_panel';
 my ($taken) = $panel->url =~ /:(\d+)$/;
 my $host = $node->host;
 my $port = $node->port;
-$node->safe_psql('postgres', 'CREATE ROLE stranger LOGIN; CREATE DATABASE bare');
+$node->safe_psql('postgres', 'CREATE ROLE stranger LOGIN; CREATE DATABASE bare; CREATE DATABASE old');
+$node->safe_psql('old', q{CREATE EXTENSION cdc_plugin VERSION '0.1'});
 my @listen = qw(--listen 127.0.0.1:0);
 panel_fails($node, 2, qr/--source is missing/, '--help', 'no source', source => undef);
 panel_fails($node, 2, qr/not a connection string/, 'host=db', 'a source that is none', source => 'nonsense');
+panel_fails($node, 2, qr/the host contains '@'/, '%40', 'a password with an @ in a URI',
+    source => 'postgresql://cdc_panel:secret@end@db/postgres');
 panel_fails($node, 2, qr/other machines can reach 0\.0\.0\.0/, '--allow-remote', 'all interfaces',
     args => [qw(--listen 0.0.0.0:0)]);
 panel_fails($node, 2, qr/other machines can reach 127\.example/, '--allow-remote', 'a name like a number',
@@ -200,6 +228,8 @@ panel_fails($node, 1, qr/permission denied/, 'GRANT pg_monitor', 'a role without
     source => "host=$host port=$port dbname=postgres user=stranger");
 panel_fails($node, 1, qr/does not exist/, 'CREATE EXTENSION', 'a database without the extension',
     source => "host=$host port=$port dbname=bare user=cdc_panel");
+panel_fails($node, 1, qr/does not exist/, 'ALTER EXTENSION cdc_plugin UPDATE', 'the extension before there was a guard',
+    source => "host=$host port=$port dbname=old user=cdc_panel");
 panel_fails($node, 1, qr/database "nowhere" does not exist/, 'dbname', 'a database that is not there',
     source => "host=$host port=$port dbname=nowhere user=cdc_panel");
 panel_fails($node, 1, qr/role "nobody" does not exist/, 'user', 'a role that is not there',
