@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <charconv>
 #include <limits>
+#include <memory>
 #include <regex>
 #include <system_error>
 
@@ -88,9 +89,19 @@ int64_t parse_count(const std::string &option, const std::string &text, int64_t 
 
 void check_conninfo(const std::string &option, const std::string &conninfo) {
     char *error = nullptr;
-    PQconninfoOption *const parsed = PQconninfoParse(conninfo.c_str(), &error);
-    PQconninfoFree(parsed);
+    const std::unique_ptr<PQconninfoOption, decltype(&PQconninfoFree)> parsed(PQconninfoParse(conninfo.c_str(), &error),
+                                                                              PQconninfoFree);
     PQfreemem(error);  // not shown: it quotes what may be a piece of a password
+    // So does the message that comes of connecting to a host which is the end of one. (One "@" in front is a socket
+    // without a file.)
+    for (const PQconninfoOption *part = parsed.get(); part != nullptr && part->keyword != nullptr; ++part) {
+        const std::string_view name = part->keyword;
+        if ((name == "host" || name == "port") && part->val != nullptr &&
+            std::string_view(part->val).find('@', 1) != std::string_view::npos) {
+            refuse(option + ": the " + std::string(name) + " contains '@'",
+                   "In a URI, write the special characters of a password as %40 and so on; or put it into ~/.pgpass.");
+        }
+    }
     if (parsed == nullptr) {
         refuse(option + " is not a connection string",
                "Give pairs ('host=db dbname=shop user=cdc') or a URI (postgresql://cdc@db/shop); in pairs, values with "
