@@ -13,13 +13,15 @@ PAGE = """<!DOCTYPE html>
 @media (prefers-color-scheme: dark) {{ :root {{ --ink: #d0d7de; --page: #0d1117; --line: #30363d; --box: #161b22 }} }}
 body {{ font: 16px/1.5 system-ui, sans-serif; color: var(--ink); background: var(--page); max-width: 62rem;
        margin: 2rem auto; padding: 0 1rem }}
-table {{ border-collapse: collapse; margin: 1rem 0 }}
+/* What is too wide for a phone scrolls by itself. */
+table {{ border-collapse: collapse; margin: 1rem 0; display: block; overflow-x: auto }}
 th, td {{ border: 1px solid var(--line); padding: .3rem .6rem; text-align: left; vertical-align: top }}
 td:last-child {{ overflow-wrap: anywhere }}
 td:nth-child(3):last-child {{ white-space: nowrap }}
 pre {{ overflow-x: auto }}
 code {{ background: var(--box); padding: .1rem .3rem; overflow-wrap: anywhere }}
-svg {{ max-width: 100%; height: auto }}
+p:has(> svg) {{ overflow-x: auto }}
+svg {{ width: 100%; max-width: 54rem; min-width: 36rem; height: auto }}
 </style></head><body>
 {body}
 </body></html>
