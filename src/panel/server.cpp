@@ -12,6 +12,7 @@
 #include <spdlog/spdlog.h>
 #include <sys/socket.h>
 
+#include <cstdlib>
 #include <exception>
 #include <random>
 #include <string>
@@ -78,7 +79,13 @@ struct Server::State {
             throw Failure("cannot listen on " + host + ", port " + std::to_string(settings.listen.port),
                           "Is the port in use, or the address not one of this machine?");
         }
-        thread = std::thread([this] { http.listen_after_bind(); });
+        thread = std::thread([this] {
+            if (!http.listen_after_bind()) {
+                // A program that serves nothing is worse than one that was ended, which its supervisor starts again.
+                spdlog::critical("no connection can be accepted any more");
+                std::_Exit(1);
+            }
+        });
     }
 
     ~State() {
@@ -109,6 +116,9 @@ struct Server::State {
                                   {"Cross-Origin-Resource-Policy", "same-origin"}});
         http.set_pre_routing_handler(
             [allow_remote = settings.allow_remote](const httplib::Request &request, httplib::Response &response) {
+                // The library repeats the page for each of a thousand ranges that a header may name. It asks this
+                // handler before it looks at them, with an object that is not const.
+                const_cast<httplib::Request &>(request).ranges.clear();
                 if (!allow_remote && !is_named_locally(request.get_header_value("Host"))) {
                     set_error(response, 421, "the panel is not served under this name; use 127.0.0.1 or localhost");
                     return httplib::Server::HandlerResponse::Handled;
