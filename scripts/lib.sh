@@ -72,6 +72,20 @@ server_dir() {
     chmod "${2:-755}" "$1"
 }
 
+# lock_dir DIR: for this run alone, because the end of another would remove what this one works with. What runs from here
+# holds the lock, too: a server that is left of a run that was killed.
+lock_dir() {
+    local lock dir
+    exec {lock}<"$1"
+    if flock -n "$lock"; then return; fi
+    for dir in "$1"/*/; do
+        if [[ -n $PG_BIN ]] && cluster_running "${dir%/}"; then
+            die "another run works in $1; if it was killed, end what it has left: $(cluster_stop_command "${dir%/}")"
+        fi
+    done
+    die "another run works in $1"
+}
+
 # run_where_readable RESULTS ARG...: returns at once if the server's user can read the checkout. If not (root's checkout
 # below a closed /root), runs the calling script with ARG... in a copy below /tmp, brings the files of the directory
 # RESULTS (relative to the checkout) back, and exits. CDC_CHECKOUT_COPY is set in the copy.
