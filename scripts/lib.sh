@@ -4,6 +4,13 @@
 set -euo pipefail
 umask 022 # what root builds must be readable by the user that runs the server
 
+# Where the caller's own servers are, and how to talk to them, is not for private clusters: not even initdb runs with any
+# PGPORT. PG_CONFIG and PG_TEST_... stay, and so does PGOPTIONS, with which one measures what a setting costs.
+for name in "${!PG@}"; do
+    if [[ $name != PG_* && $name != PGOPTIONS ]]; then unset "$name"; fi
+done
+unset name
+
 top=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 stage=$top/build/stage
 

@@ -7,6 +7,7 @@ import signal
 import sqlite3
 import subprocess
 import time
+from shlex import quote
 
 import compare_sink
 from cluster import DrillError, wait_until
@@ -83,7 +84,7 @@ class Consumer:
 
     def replay(self, file):
         """(transactions applied, transactions that the sink had already)."""
-        status, out = self.shell(f"cdc_consumer replay {file} --sink sqlite:{self.sink}")
+        status, out = self.shell(f"cdc_consumer replay {quote(str(file))} --sink {quote(f'sqlite:{self.sink}')}")
         counts = re.search(r"(\d+) transactions? applied \(.*\), (\d+) already in the sink", out)
         if status != 0 or not counts:
             raise DrillError(f"cdc_consumer replay ended with status {status}: {out}")
