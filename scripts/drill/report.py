@@ -5,6 +5,7 @@ import html
 
 import markdown
 from common import markdown_table
+from writer import TICK
 
 PAGE = """<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width"><title>{title}</title>
@@ -65,8 +66,9 @@ def as_markdown(variant, failure, plot_name):
     now = datetime.datetime.now(datetime.timezone.utc)
     text = [
         f"# {variant.title}",
-        f"`scripts/demo {variant.options.variant}`, {now:%Y-%m-%d %H:%M} UTC, {variant.options.rate} MB of WAL per "
-        "second, a transaction every 50 ms. Every figure was measured in this run.",
+        f"`scripts/demo {variant.options.variant}`, {now:%Y-%m-%d %H:%M} UTC. The writer was set to "
+        f"{variant.options.rate} MB of WAL per second and a transaction every {1000 * TICK:.0f} ms. Apart from that and "
+        "the cap, every figure was measured in this run.",
         f"Machine: {variant.machine}.",
         f"**FAILED**: {failure}" if failure
         else f"All {len(steps)} steps happened, in {variant.steps.done[-1].seconds:.0f} s.",
@@ -74,7 +76,7 @@ def as_markdown(variant, failure, plot_name):
     ]
     if not failure:
         text += ["## Plot", f"![WAL that the slot retains, over time]({plot_name})", "## Figures",
-                 table(["", "measured"], variant.summary() + writer_rows(variant.writer))]
+                 table(["", "figure"], variant.summary() + writer_rows(variant.writer))]
     if variant.alerts:
         text += ["## Alerts", "Time left until the limit, as the guard predicted it, and as it was.", table(
             ["alert", "after the freeze", "headroom left", "cause", "predicted", "actual", "error"],
