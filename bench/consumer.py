@@ -275,6 +275,14 @@ def pair_rows(seconds, amount):
     return rows
 
 
+def latency_rows(runs):
+    rows = []
+    for name in ("p50", "p99", "max"):
+        values = [run[f"{name}_ms"] for run in runs]
+        rows.append([name, f"{statistics.median(values):.1f}", f"{min(values):.1f} – {max(values):.1f}"])
+    return rows
+
+
 def main():
     parser = argument_parser("consumer", __doc__.split("\n", 1)[0], PARTS)
     parser.add_argument("--rounds", type=positive(int), default=3, help="runs of each (default 3)")
@@ -298,10 +306,12 @@ def main():
             ["", "median s", "min – max", "rows/s", "ratio"],
             pair_rows(report["snapshot"]["seconds"], report["snapshot"]["rows"]))]
     if "latency" in arguments.parts:
-        latency = report["latency"] = measure_latency(server, consumer, arguments.scale, arguments.out)
-        text.append(
-            f"Commit to sink (SQLite) of {latency['transactions']:,} transactions at {latency['rate']:,.0f} per second: "
-            f"p50 **{latency['p50_ms']:.1f} ms**, p99 **{latency['p99_ms']:.1f} ms**, max {latency['max_ms']:.1f} ms.")
+        report["latency"] = runs = []
+        for number in range(arguments.rounds):
+            runs.append(measure_latency(server, consumer, arguments.scale, arguments.out))
+            progress(f"latency: round {number + 1}/{arguments.rounds}: p99 {runs[-1]['p99_ms']:.1f} ms")
+        text += [f"Commit to sink (SQLite) of {runs[0]['transactions']:,} transactions at {LATENCY_RATE:,} per second, "
+                 "in milliseconds:", markdown_table(["", "median", "min – max"], latency_rows(runs))]
     report["max_rss_kb"] = consumer.max_rss
     text.append(f"Largest resident memory of the consumer: {consumer.max_rss:,} kB.")
     write_results(arguments.out, "consumer", "\n\n".join(text), report)
