@@ -1,5 +1,5 @@
-# kill -9 of the consumer, the walsender, the source and the sink, at random moments while rows are written: at the end,
-# nothing is lost and nothing is there twice.
+# kill -9 of the consumer, a walsender, the source and the sink, and connections that break, at random moments while rows
+# are written: at the end, nothing is lost and nothing is there twice.
 use strict;
 use warnings;
 
@@ -10,7 +10,7 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(sleep);
 
-my $node = cdc_node('source', conf => "wal_sender_timeout = 5s\nlogical_decoding_work_mem = 64kB");
+my $node = cdc_node('source', conf => "wal_sender_timeout = 5s\nlogical_decoding_work_mem = 64kB\nrestart_after_crash = on");
 my $target = PostgreSQL::Test::Cluster->new('target');
 $target->init(extra => [ '-E', 'UTF8', '--locale=C' ]);
 $target->append_conf('postgresql.conf', 'shared_buffers = 32MB');
@@ -37,12 +37,26 @@ my $seed = $ENV{CDC_TEST_SEED} // time();
 note("seed $seed: set CDC_TEST_SEED to repeat");
 srand($seed);
 
+# SIGKILL of one process makes the server end all others, recover, and go on.
+sub kill_walsender {
+    my $checkpointer = q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer');
+    my $before = $node->safe_psql('postgres', $checkpointer);
+    my $pid = $node->safe_psql('postgres', 'SELECT min(active_pid) FROM pg_replication_slots WHERE active');
+    return if $pid eq '';    # none is connected just now
+    kill('KILL', $pid);
+    wait_until('the source has recovered', sub {
+        my ($status, $now) = $node->psql('postgres', $checkpointer);
+        return $status == 0 && $now ne '' && $now ne $before;
+    });
+    return;
+}
+
 my %victims = (
     consumer => sub {
         kill('KILL', $_->pid) for grep { $_->running } values %running;
     },
-    walsender => sub {
-        # As if its process had crashed in the network's eyes only: SIGKILL of a backend restarts the whole server.
+    walsender => \&kill_walsender,
+    connection => sub {
         $node->safe_psql('postgres', 'SELECT pg_terminate_backend(active_pid) FROM pg_replication_slots WHERE active');
     },
     source => sub {
