@@ -123,7 +123,11 @@ Cause Judge::consumer_cause() const {
     const int64_t base = track != nullptr ? track->txns_at_move : 0;
     // Everything was sent, and nothing of it was for this client: it waits for an event to confirm.
     const bool idle = slot.logical && all_sent && !verdict.stuck && slot.decoded_txns >= 0 && slot.decoded_txns == base;
-    return idle ? Cause::kIdleDatabase : Cause::kConsumerSlow;
+    if (!idle) {
+        return Cause::kConsumerSlow;
+    }
+    // A walsender reports late what it has decoded: of one that just began, nobody knows.
+    return lasts(&Track::active_at) ? Cause::kIdleDatabase : Cause::kNone;
 }
 
 // Whether a transaction holds back what the consumer has confirmed. One that has an id but wrote nothing does not:

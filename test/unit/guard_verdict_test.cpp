@@ -154,6 +154,18 @@ TEST(GuardCause, AConsumerThatGotNothingToConfirmHasAnIdleDatabase) {
     EXPECT_EQ(judge_watched(slot).cause, Cause::kIdleDatabase);
 }
 
+TEST(GuardCause, AConsumerThatJustCameBackHasNoIdleDatabaseYet) {
+    Observation slot = lagging(5, 5);
+    slot.decoded_txns = 7;
+    slot.active = slot.walsender = false;
+    Watched watched(slot);
+    slot.active = slot.walsender = true;
+    watched.sample(slot);
+    EXPECT_EQ(watched.judge(slot).cause, Cause::kNone);
+    watched.sample(slot, kGrace);
+    EXPECT_EQ(watched.judge(slot).cause, Cause::kIdleDatabase);
+}
+
 TEST(GuardCause, AConsumerThatIsStuckInATransactionHasNoIdleDatabase) {
     // The walsender stands at the commit record, the last one there is.
     Observation slot = lagging(5, 5);
