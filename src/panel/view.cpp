@@ -1,8 +1,6 @@
 // The queries, and their rows as JSON.
 #include "view.hpp"
 
-#include "query.hpp"
-
 #include "../wire/reader.hpp"
 
 #include <charconv>
@@ -18,6 +16,8 @@ using consumer::ServerError;
 using nlohmann::json;
 
 namespace {
+
+constexpr std::chrono::seconds kTimeout{5};
 
 // A server may have many thousands of slots, but a page that shows them all helps nobody: the worst come first.
 const char kSlots[] = R"(PREPARE cdc_panel_slots AS
@@ -105,9 +105,9 @@ bool is_conversion_error(const ServerError &error) {
 
 View views(Connection &connection) {
     View view;
-    view.server = rows(query(connection, "EXECUTE cdc_panel_server")).at(0);
-    view.slots = rows(query(connection, "EXECUTE cdc_panel_slots"));
-    view.alerts = rows(query(connection, "EXECUTE cdc_panel_alerts"));
+    view.server = rows(connection.query("EXECUTE cdc_panel_server")).at(0);
+    view.slots = rows(connection.query("EXECUTE cdc_panel_slots"));
+    view.alerts = rows(connection.query("EXECUTE cdc_panel_alerts"));
     return view;
 }
 
@@ -130,11 +130,11 @@ Connection connect(const std::string &source) {
         Connection connection(source, options);
         // The views raise a NOTICE where the guard does not watch, which the page says itself. Queries are planned
         // once, because that takes as long as running them.
-        query(connection,
-              "SET default_transaction_read_only = on; SET client_min_messages = warning; SET jit = off; "
-              "SET search_path = pg_catalog");
+        connection.query(
+            "SET default_transaction_read_only = on; SET client_min_messages = warning; SET jit = off; "
+            "SET search_path = pg_catalog");
         for (const char *const statement : {kServer, kSlots, kAlerts}) {
-            query(connection, statement);
+            connection.query(statement);
         }
         return connection;
     });
@@ -148,7 +148,7 @@ View look(Connection &connection) {
             if (!is_conversion_error(error)) {
                 throw;
             }
-            query(connection, "SET client_encoding = SQL_ASCII");
+            connection.query("SET client_encoding = SQL_ASCII");
             return views(connection);
         }
     });
@@ -156,7 +156,7 @@ View look(Connection &connection) {
 
 void load_history(Connection &connection, History &history) {
     explained([&] {
-        const Result result = query(connection, kHistory, {std::to_string(history.step())});
+        const Result result = connection.query(kHistory, {std::to_string(history.step())});
         for (int row = 0; row < result.rows(); ++row) {
             history.add(result.text(row, 0), value(result, row, 1), value(result, row, 2));
         }
@@ -166,7 +166,7 @@ void load_history(Connection &connection, History &history) {
 
 json runbook(Connection &connection, const std::string &slot) {
     return explained([&] {
-        return rows(query(connection, "SELECT step, title, instruction, command FROM cdc.runbook($1)", {slot}));
+        return rows(connection.query("SELECT step, title, instruction, command FROM cdc.runbook($1)", {slot}));
     });
 }
 

@@ -148,6 +148,7 @@ ReplayResult replay(const Settings &settings, const std::string &file, Counters 
         }
         applier.commit();
         sink->sync();
+        sink->tidy();
     } catch (...) {
         applier.rollback();
         throw;

@@ -43,6 +43,20 @@ class Streaming {
 
     // `target`: return when everything before it is in the sink; 0: go on.
     void run(Lsn target, const std::function<void()> &connected) {
+        try {
+            go_on(target, connected);
+            finish();
+        } catch (...) {
+            // A sync that failed counts for more: whoever came back to this sink could take it for durable.
+            if (sync_under_way_.valid()) {
+                sync_under_way_.get();
+            }
+            throw;
+        }
+    }
+
+ private:
+    void go_on(Lsn target, const std::function<void()> &connected) {
         for (bool first = true;;) {
             const auto now = Clock::now();
             if (may_end(now, target)) {
@@ -65,10 +79,8 @@ class Streaming {
             }
             sync_if_due(Clock::now());
         }
-        finish();
     }
 
- private:
     void take(Message &message) {
         if (message.kind == Message::kData) {
             counters_.received_bytes += message.payload.size();
@@ -105,14 +117,14 @@ class Streaming {
     }
 
     Clock::time_point deadline(Clock::time_point now, Lsn target) {
+        const Clock::time_point latest = now + std::chrono::milliseconds(200);
         if (applier_.group_open() && !applier_.in_transaction()) {
-            return applier_.group_start() + linger();
+            return std::min(applier_.group_start() + linger(), latest);
         }
         if (target != 0 && queue_.empty() && !applier_.in_transaction() && now - last_request_ > kRequestInterval) {
             receiver_.request_keepalive();
             last_request_ = now;
         }
-        const auto latest = now + std::chrono::milliseconds(200);
         if (applier_.group_open()) {
             return latest;
         }
@@ -144,7 +156,7 @@ class Streaming {
     }
 
     void sync_if_due(Clock::time_point now) {
-        if (sync_under_way_.valid() && sync_under_way_.wait_for(Clock::duration(0)) == std::future_status::ready) {
+        if (sync_under_way_.valid() && sync_under_way_.wait_for(Clock::duration(0)) != std::future_status::timeout) {
             end_sync();
         }
         if (applier_.group_open()) {
@@ -169,7 +181,9 @@ class Streaming {
         unsynced_ = false;
         synced_position_ = state_.position;
         const bool beside = sink_.syncs_beside();
-        sync_under_way_ = std::async(beside ? std::launch::async : std::launch::deferred, [this] { sink_.sync(); });
+        // Where there is no thread to be had, end_sync() does it.
+        sync_under_way_ = std::async(beside ? std::launch::async | std::launch::deferred : std::launch::deferred,
+                                     [this] { sink_.sync(); });
         if (!beside) {
             end_sync();
         }
@@ -192,6 +206,7 @@ class Streaming {
         if (sync_under_way_.valid()) {
             end_sync();
         }
+        sink_.tidy();
         start_sync();
         if (sync_under_way_.valid()) {
             end_sync();

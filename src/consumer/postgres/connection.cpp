@@ -1,9 +1,12 @@
 // Connecting, and telling apart what the server refuses, what may work later, and what never will.
 #include "connection.hpp"
 
+#include <poll.h>
 #include <spdlog/spdlog.h>
+#include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <initializer_list>
 #include <new>
@@ -11,6 +14,22 @@
 namespace cdc::consumer {
 
 namespace {
+
+using Clock = std::chrono::steady_clock;
+
+constexpr std::chrono::seconds kGrace{1};  // for the server to say that its timeout was reached
+
+// Returns now and then without any: older libpq leaves bytes with OpenSSL that the socket does not tell of.
+void wait_for_input(const PGconn *connection, Clock::time_point deadline) {
+    constexpr std::chrono::milliseconds kSlice{200};
+    const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
+    pollfd descriptor{PQsocket(connection), POLLIN, 0};
+    if (left.count() <= 0) {
+        shutdown(descriptor.fd, SHUT_RDWR);  // whoever asks next must not wait for the same answer
+        throw ConnectionLost("the server does not answer");
+    }
+    poll(&descriptor, 1, static_cast<int>(std::min(left, kSlice).count()));
+}
 
 bool contains_any(std::string_view text, const std::initializer_list<const char *> parts) {
     for (const char *part : parts) {
@@ -110,7 +129,7 @@ long long Result::affected() const {
     return std::strtoll(PQcmdTuples(result_.get()), nullptr, 10);
 }
 
-Connection::Connection(const std::string &conninfo, const Options &options) {
+Connection::Connection(const std::string &conninfo, const Options &options) : timeout_(options.timeout) {
     check_conninfo(conninfo);
     // Of a parameter that comes twice, the later one counts: what stands in front of dbname are defaults.
     std::vector<const char *> names;
@@ -162,6 +181,9 @@ Connection::Connection(const std::string &conninfo, const Options &options) {
 }
 
 Result Connection::query(const std::string &sql) {
+    if (timeout_.count() > 0) {
+        return answer(PQsendQuery(get(), sql.c_str()));
+    }
     return check(PQexec(get(), sql.c_str()));
 }
 
@@ -171,8 +193,39 @@ Result Connection::query(const std::string &sql, const std::vector<std::optional
     for (const auto &parameter : parameters) {
         values.push_back(parameter ? parameter->c_str() : nullptr);
     }
-    return check(
-        PQexecParams(get(), sql.c_str(), static_cast<int>(values.size()), nullptr, values.data(), nullptr, nullptr, 0));
+    const int count = static_cast<int>(values.size());
+    if (timeout_.count() > 0) {
+        return answer(PQsendQueryParams(get(), sql.c_str(), count, nullptr, values.data(), nullptr, nullptr, 0));
+    }
+    return check(PQexecParams(get(), sql.c_str(), count, nullptr, values.data(), nullptr, nullptr, 0));
+}
+
+// As PQexec does: the last of several results, or the first error. All are taken, so that another query can follow.
+Result Connection::answer(int sent) {
+    const auto deadline = Clock::now() + timeout_ + kGrace;
+    if (sent == 0) {
+        fail(nullptr);
+    }
+    std::unique_ptr<PGresult, ResultDeleter> kept;
+    for (;;) {
+        while (PQisBusy(get()) != 0) {
+            wait_for_input(get(), deadline);
+            if (PQconsumeInput(get()) == 0) {
+                fail(nullptr);
+            }
+        }
+        std::unique_ptr<PGresult, ResultDeleter> next(PQgetResult(get()));
+        if (next == nullptr) {
+            return check(kept.release());
+        }
+        if (kept == nullptr || PQresultStatus(kept.get()) != PGRES_FATAL_ERROR) {
+            kept = std::move(next);
+        }
+        const ExecStatusType status = PQresultStatus(kept.get());
+        if (status == PGRES_COPY_IN || status == PGRES_COPY_OUT || status == PGRES_COPY_BOTH) {
+            return check(kept.release());  // there is no next one until the copy has ended
+        }
+    }
 }
 
 Result Connection::check(PGresult *result) {

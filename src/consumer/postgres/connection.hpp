@@ -66,6 +66,8 @@ class Connection {
         std::string application_name = "cdc_consumer";
         bool replication = false;  // replication=database
         // For connecting, for a statement, and for the network to take what is sent; 0: no limit but for connecting.
+        // A second later, ConnectionLost if there is no answer: a server that hangs does not keep its own timeout, and
+        // its machine still confirms what is sent.
         std::chrono::seconds timeout{0};
     };
     // `conninfo`: key=value pairs or a URI. Pins client_encoding UTF8, DateStyle ISO, IntervalStyle postgres, TimeZone
@@ -90,10 +92,13 @@ class Connection {
     std::string quote_literal(std::string_view text) const;
 
  private:
+    Result answer(int sent);
+
     struct Closer {
         void operator()(PGconn *connection) const { PQfinish(connection); }
     };
     std::unique_ptr<PGconn, Closer> connection_;
+    std::chrono::seconds timeout_{0};
 };
 
 // What a person reads in a log: libpq ends its messages with a newline and continues some on a second line.

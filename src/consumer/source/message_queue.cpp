@@ -21,10 +21,12 @@ bool MessageQueue::push(Message &message, std::chrono::steady_clock::time_point 
         std::unique_lock lock(mutex_);
         const auto has_room = [&] { return messages_.empty() || bytes_ + size <= max_bytes_; };
         if (!has_room()) {
-            wanted_ = 0;  // there will not be more
+            full_ = true;
             filled_.notify_one();
         }
-        if (!room_.wait_until(lock, deadline, has_room)) {
+        const bool room = room_.wait_until(lock, deadline, has_room);
+        full_ = false;
+        if (!room) {
             return false;
         }
         messages_.push_back(std::move(message));
@@ -62,7 +64,7 @@ std::optional<Message> MessageQueue::pop(std::chrono::steady_clock::time_point d
 void MessageQueue::wait_for_much(std::chrono::steady_clock::time_point deadline) {
     std::unique_lock lock(mutex_);
     wanted_ = kMuch;
-    filled_.wait_until(lock, deadline, [&] { return bytes_ >= wanted_ || failure_; });
+    filled_.wait_until(lock, deadline, [&] { return bytes_ >= wanted_ || full_ || failure_; });
     wanted_ = kAny;
 }
 

@@ -52,6 +52,7 @@ class MessageQueue {
     std::condition_variable filled_;  // waited for by the others, until there are wanted_ bytes
     static constexpr size_t kAny = 1;
     size_t wanted_ = kAny;
+    bool full_ = false;  // push() waits: there will not be more
     std::deque<Message> messages_;
     size_t bytes_ = 0;
     std::exception_ptr failure_;
