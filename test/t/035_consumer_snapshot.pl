@@ -42,7 +42,7 @@ sub start_writer {
 
 sub stop_writer {
     my ($pid) = @_;
-    kill('INT', $pid);
+    kill('TERM', $pid);    # SIGINT is ignored below a shell's background job
     waitpid($pid, 0);
     return;
 }
