@@ -310,7 +310,8 @@ def main():
         for number in range(arguments.rounds):
             runs.append(measure_latency(server, consumer, arguments.scale, arguments.out))
             progress(f"latency: round {number + 1}/{arguments.rounds}: p99 {runs[-1]['p99_ms']:.1f} ms")
-        text += [f"Commit to sink (SQLite) of {runs[0]['transactions']:,} transactions at {LATENCY_RATE:,} per second, "
+        rate = statistics.median(run["rate"] for run in runs)
+        text += [f"Commit to sink (SQLite) of {runs[0]['transactions']:,} transactions at {rate:,.0f} per second, "
                  "in milliseconds:", markdown_table(["", "median", "min – max"], latency_rows(runs))]
     report["max_rss_kb"] = consumer.max_rss
     text.append(f"Largest resident memory of the consumer: {consumer.max_rss:,} kB.")

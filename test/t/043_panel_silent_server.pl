@@ -30,6 +30,12 @@ like($panel->json->{panel}{error}, qr/does not answer/, 'and the page says why')
 $panel->wait_for_look(up => 0);
 is($panel->stop, 0, 'the panel ends');
 
-kill('KILL', $child);
-waitpid($child, 0);
 done_testing();
+
+END {
+    local $?;
+    if ($child) {
+        kill('KILL', $child);
+        waitpid($child, 0);
+    }
+}

@@ -189,8 +189,11 @@ class Streaming {
         }
     }
 
-    // Waits for it.
+    // Waits for it, if one is under way.
     void end_sync() {
+        if (!sync_under_way_.valid()) {
+            return;
+        }
         sync_under_way_.get();
         receiver_.confirm(synced_position_);
         counters_.confirmed_lsn = synced_position_;
@@ -203,14 +206,10 @@ class Streaming {
         if (!applier_.in_transaction()) {
             applier_.advance(idle_position_);
         }
-        if (sync_under_way_.valid()) {
-            end_sync();
-        }
+        end_sync();
         sink_.tidy();
         start_sync();
-        if (sync_under_way_.valid()) {
-            end_sync();
-        }
+        end_sync();
     }
 
     const Settings &settings_;
