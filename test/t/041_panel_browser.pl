@@ -39,7 +39,10 @@ my @paints;
 for (1 .. 5) {
     $browser->open_page($panel->url);
     $browser->wait_for($card->('orders'), 'the slots are shown');
-    push @paints, $browser->value(q{Math.round(performance.getEntriesByName('first-contentful-paint')[0].startTime)});
+    # Where the machine is slow, they are in the document before they are on the screen.
+    my $paint = q{performance.getEntriesByName('first-contentful-paint')[0]};
+    $browser->wait_for($paint, 'the page is painted');
+    push @paints, $browser->value("Math.round($paint.startTime)");
 }
 note("first contentful paint after @paints ms");
 
