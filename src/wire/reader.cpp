@@ -7,16 +7,6 @@ namespace cdc::wire {
 
 namespace {
 
-// Little-endian, as on the wire; compilers make one load of it where the machine is, too.
-template <typename Number>
-Number read_fixed(const char *at) {
-    Number number = 0;
-    for (unsigned i = 0; i < sizeof number; ++i) {
-        number |= static_cast<Number>(static_cast<uint8_t>(at[i])) << (8 * i);
-    }
-    return number;
-}
-
 // Eight bytes of ASCII without NUL.
 bool is_plain(const uint8_t *bytes) {
     constexpr uint64_t kEach = 0x0101010101010101;

@@ -27,6 +27,16 @@ struct Field {
     std::string_view bytes;     // of kBytes
 };
 
+// Little-endian, as on the wire; compilers make one load of it where the machine is, too.
+template <typename Number>
+Number read_fixed(const char *at) {
+    Number number = 0;
+    for (unsigned i = 0; i < sizeof number; ++i) {
+        number |= static_cast<Number>(static_cast<uint8_t>(at[i])) << (8 * i);
+    }
+    return number;
+}
+
 class Reader {
  public:
     Reader() = default;
@@ -38,8 +48,24 @@ class Reader {
     // Reads the next field; false at the end and after an error.
     bool next(Field &field);
 
+    // Takes the next field if it starts with `tag`, of a length-delimited field, and tag and length take a byte each:
+    // most values of a row do. Else takes nothing and is false; next() reads it, whatever it is.
+    bool next_short(uint8_t tag, std::string_view &bytes) {
+        if (end_ - at_ < 2 || static_cast<uint8_t>(*at_) != tag) {
+            return false;
+        }
+        const auto size = static_cast<uint8_t>(at_[1]);
+        if (size >= 0x80 || size > end_ - at_ - 2) {
+            return false;
+        }
+        bytes = std::string_view(at_ + 2, size);
+        at_ += 2 + size;
+        return true;
+    }
+
     // A reader of a length-delimited field's content.
-    Reader enter(const Field &field) const { return Reader(field.bytes, input_, *error_); }
+    Reader enter(const Field &field) const { return enter(field.bytes); }
+    Reader enter(std::string_view content) const { return Reader(content, input_, *error_); }
 
     // Reads a bare varint (of a packed list); false at the end and after an error.
     bool next_varint(uint64_t &number);

@@ -295,33 +295,80 @@ void render_array(Buffer &out, const Reader &reader, const Field &value, RenderO
     }
 }
 
+// The form that nearly all values have: one field, with a tag of a byte, that fills the element. False if it is of
+// another form, or wrong, which is for the general way to say.
+bool read_only_field(std::string_view element, ValueView &view) {
+    if (element.size() < 2) {
+        return false;
+    }
+    const auto *const bytes = reinterpret_cast<const uint8_t *>(element.data());
+    const size_t size = element.size() - 1;
+    const uint8_t *const payload = bytes + 1;
+    std::string_view content;
+    uint64_t number = 0;
+    switch (bytes[0] & 7) {
+        case kVarint:
+            if (size > 9) {
+                return false;
+            }
+            for (size_t i = 0; i < size; ++i) {
+                number |= static_cast<uint64_t>(payload[i] & 0x7F) << (7 * i);
+                if ((payload[i] < 0x80) != (i + 1 == size)) {
+                    return false;
+                }
+            }
+            break;
+        case kFixed64:
+            if (size != 8) {
+                return false;
+            }
+            number = read_fixed<uint64_t>(element.data() + 1);
+            break;
+        case kBytes:
+            if (payload[0] >= 0x80 || payload[0] != size - 1) {
+                return false;
+            }
+            content = element.substr(2);
+            break;
+        default:
+            return false;
+    }
+    // Below 16, so a kind that is known; and 0 is none.
+    view.kind = bytes[0] < 0x80 ? bytes[0] >> 3 : 0;
+    view.payload = Field{view.kind, static_cast<WireType>(bytes[0] & 7), number, content};
+    return view.kind != 0;
+}
+
 }  // namespace
 
 bool read_value(const Reader &reader, const Field &element, ValueView &view) {
     expect_bytes(reader, element);
-    if (reader.error()) {
-        return false;
-    }
-    Reader fields = reader.enter(element);
-    Field field;
-    view.kind = 0;
-    while (fields.next(field)) {
-        if (field.number > value::undecoded_text) {
-            fields.fail("value of an unknown kind", field);
-            return false;
+    return !reader.error() && read_value(reader, element.bytes, view);
+}
+
+bool read_value(const Reader &reader, std::string_view element, ValueView &view) {
+    if (!read_only_field(element, view)) {
+        Reader fields = reader.enter(element);
+        Field field;
+        view.kind = 0;
+        while (fields.next(field)) {
+            if (field.number > value::undecoded_text) {
+                fields.fail("value of an unknown kind", field);
+                return false;
+            }
+            view.kind = field.number;
+            view.payload = field;
         }
-        view.kind = field.number;
-        view.payload = field;
     }
     if (view.kind == value::absent) {
         const uint64_t why = expect_number(reader, view.payload, kVarint);
         if (why == 0 || why > static_cast<uint64_t>(Absent::kNotInReplicaIdentity)) {
-            fields.fail("value absent for an unknown reason", view.payload);
+            reader.fail("value absent for an unknown reason", element.data());
         }
         view.absent = static_cast<Absent>(why);
     }
     if (view.kind == 0) {
-        fields.fail("value without a kind", element);
+        reader.fail("value without a kind", element.data());
     }
     return !reader.error();
 }

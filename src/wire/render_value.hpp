@@ -16,6 +16,8 @@ struct ValueView {
 
 // Opens an element of a list of values; an error if its kind is unknown.
 bool read_value(const Reader &reader, const Field &element, ValueView &view);
+// The same with the element's bytes.
+bool read_value(const Reader &reader, std::string_view element, ValueView &view);
 
 // Whether a row object has a member for it: not so for values that are unknown, which the notes tell of.
 bool has_json(const ValueView &view);

@@ -13,11 +13,25 @@ using wire::Reader;
     throw CorruptStream(std::string(error.what) + " (at byte " + std::to_string(error.offset) + " of a batch)");
 }
 
+// The elements of one of a change's rows that come next, as far as they are short.
+template <uint32_t field>
+void read_short_values(Reader &fields, Row &row) {
+    constexpr uint8_t kTag = wire::tag(field, wire::kBytes);
+    std::string_view element;
+    while (fields.next_short(kTag, element) && wire::read_value(fields, element, row.emplace_back())) {
+    }
+}
+
 // One pass over a Change record: both rows, and the fields outside of them.
 void read_fields(const wire::RecordView &record, uint32_t &relation_id, Change &change) {
     Reader fields = record.body;
     Field field;
-    while (fields.next(field)) {
+    const auto next = [&] {
+        read_short_values<wire::change::before>(fields, change.before);
+        read_short_values<wire::change::after>(fields, change.after);
+        return fields.next(field);
+    };
+    while (next()) {
         switch (field.number) {
             case wire::change::before:
             case wire::change::after: {
