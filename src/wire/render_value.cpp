@@ -363,7 +363,7 @@ bool read_value(const Reader &reader, std::string_view element, ValueView &view)
     if (view.kind == value::absent) {
         const uint64_t why = expect_number(reader, view.payload, kVarint);
         if (why == 0 || why > static_cast<uint64_t>(Absent::kNotInReplicaIdentity)) {
-            reader.fail("value absent for an unknown reason", element.data());
+            reader.fail("value absent for an unknown reason", element.data() + element.size());
         }
         view.absent = static_cast<Absent>(why);
     }
