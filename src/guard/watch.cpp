@@ -52,12 +52,18 @@ void add_tick(const Surroundings &around) {
     }
 }
 
+// Whether the entry is about another slot, which had this one's place among the server's slots before.
+bool is_of_another(const SlotEntry &entry, const ServerSlot &slot) {
+    return entry.used && strcmp(NameStr(entry.name), NameStr(slot.name)) != 0;
+}
+
 // Brings a slot's entry up to this sample. True if its level changed.
 bool add_slot(const ServerSlot &slot, const Surroundings &around, const Limits &limits, Change &change) {
     SlotEntry &entry = entries[slot.index];
+    const bool same = entry.used && !is_of_another(entry, slot);
     // One that was lost and is not any more is another slot of the same name.
-    const bool again = entry.used && entry.track.level == Level::kLost && !slot.seen.lost;
-    const bool fresh = !entry.used || again || strcmp(NameStr(entry.name), NameStr(slot.name)) != 0;
+    const bool again = same && entry.track.level == Level::kLost && !slot.seen.lost;
+    const bool fresh = !same || again;
     if (fresh) {
         entry = SlotEntry{};
         entry.used = true;
@@ -194,6 +200,10 @@ void take_sample() {
     add_tick(around);
     for (int i = 0; i < count; ++i) {
         Change change;
+        const SlotEntry &entry = entries[slots[i].index];
+        if (is_of_another(entry, slots[i]) && entry.track.level != Level::kOk) {
+            gone[gone_count++] = Gone{entry.name, entry.track.level};
+        }
         seen[slots[i].index] = true;
         find_times(slots[i].seen);
         if (add_slot(slots[i], around, limits, change)) {

@@ -85,7 +85,19 @@ isnt($receiver->wait_for_end, 0, 'the consumer notices');
 like($receiver->errors,
     qr/terminating connection due to administrator command|server closed the connection unexpectedly/, 'but not why');
 is(alert_count($node, 'frozen'), 4, 'nothing more was said');
-$node->safe_psql('postgres', q(SELECT pg_drop_replication_slot('frozen')));
+
+# --- another slot in its place ----------------------------------------------------------------------------------------
+# Among the server's slots a new one takes the place of one that was dropped, and the guard may not see it empty.
+
+between_samples($node, sub {
+    $node->safe_psql('postgres', q(SELECT pg_drop_replication_slot('frozen')));
+    create_slot($node, 'heir');
+});
+is(slot_row($node, 'heir', 'level, cause'), 'ok|none', 'a slot in the place of a lost one starts anew');
+is(alert_count($node, 'heir'), 0, 'and has nothing to be alerted of');
+is((split(/\n/, alerts($node, 'frozen', 'message')))[-1], 'replication slot "frozen" is gone: it was dropped',
+    'that the lost one is gone is alerted');
+$node->safe_psql('postgres', q(SELECT pg_drop_replication_slot('heir')));
 
 # --- a burst ----------------------------------------------------------------------------------------------------------
 # More than the cap within one interval: nothing that is looked at from time to time can warn before such a slot is
