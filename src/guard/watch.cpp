@@ -52,18 +52,12 @@ void add_tick(const Surroundings &around) {
     }
 }
 
-// Whether the entry is about another slot, which had this one's place among the server's slots before.
-bool is_of_another(const SlotEntry &entry, const ServerSlot &slot) {
-    return entry.used && strcmp(NameStr(entry.name), NameStr(slot.name)) != 0;
-}
-
-// Brings a slot's entry up to this sample. True if its level changed.
+// Brings a slot's entry, which is its own or unused, up to this sample. True if its level changed.
 bool add_slot(const ServerSlot &slot, const Surroundings &around, const Limits &limits, Change &change) {
     SlotEntry &entry = entries[slot.index];
-    const bool same = entry.used && !is_of_another(entry, slot);
     // One that was lost and is not any more is another slot of the same name.
-    const bool again = same && entry.track.level == Level::kLost && !slot.seen.lost;
-    const bool fresh = !same || again;
+    const bool again = entry.used && entry.track.level == Level::kLost && !slot.seen.lost;
+    const bool fresh = !entry.used || again;
     if (fresh) {
         entry = SlotEntry{};
         entry.used = true;
@@ -195,16 +189,21 @@ void take_sample() {
     int changed = 0;
     int due_count = 0;
     int gone_count = 0;
+    const auto forget = [&](SlotEntry &entry) {
+        if (entry.used && entry.track.level != Level::kOk) {
+            gone[gone_count++] = Gone{entry.name, entry.track.level};
+        }
+        entry.used = false;
+    };
 
     LWLockAcquire(shared->lock, LW_EXCLUSIVE);
     add_tick(around);
     for (int i = 0; i < count; ++i) {
         Change change;
-        const SlotEntry &entry = entries[slots[i].index];
-        if (is_of_another(entry, slots[i]) && entry.track.level != Level::kOk) {
-            gone[gone_count++] = Gone{entry.name, entry.track.level};
-        }
         seen[slots[i].index] = true;
+        if (strcmp(NameStr(entries[slots[i].index].name), NameStr(slots[i].name)) != 0) {
+            forget(entries[slots[i].index]);  // a slot that had this place before
+        }
         find_times(slots[i].seen);
         if (add_slot(slots[i], around, limits, change)) {
             changes[changed++] = change;
@@ -214,10 +213,9 @@ void take_sample() {
         }
     }
     for (int i = 0; i < max_replication_slots; ++i) {
-        if (entries[i].used && !seen[i] && entries[i].track.level != Level::kOk) {
-            gone[gone_count++] = Gone{entries[i].name, entries[i].track.level};
+        if (!seen[i]) {
+            forget(entries[i]);
         }
-        entries[i].used = seen[i];
     }
     const int64 cost = steady_now() - began;
     shared->last_cost = cost;

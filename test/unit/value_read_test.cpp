@@ -1,8 +1,6 @@
 // Reading of values: the quick way that their usual form takes gives what reading field by field gives, errors
 // included.
 #include "random.hpp"
-#include "tight_buffer.hpp"
-#include "value_list.hpp"
 
 #include "wire/render_value.hpp"
 
