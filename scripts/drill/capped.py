@@ -127,8 +127,9 @@ class Capped(Variant):
         seconds = 60 + 3 * self.options.cap / self.options.rate
         wait_until("the slot is lost", lambda: self.sampler.last(SLOT)["wal_status"] == "lost", seconds,
                    watch=self.watch_writer)
-        logged = self.cluster.logged(f'invalidating .*slot "{SLOT}"')
-        check(logged, "the server's log does not say that it invalidates the slot")
+        # Said when the slot's new state is on disk, a moment after sessions see it.
+        logged = wait_until("the server's log says that it invalidates the slot",
+                            lambda: self.cluster.logged(f'invalidating .*slot "{SLOT}"'))
         self.lost_at = logged[0][0]
         self.events.append((self.lost_at, "lost"))
         wait_until("alert lost", lambda: self.listener.find(SLOT, "lost", self.frozen_at))
