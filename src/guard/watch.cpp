@@ -82,7 +82,8 @@ bool add_slot(const ServerSlot &slot, const Surroundings &around, const Limits &
         entry.inactive_since = around.wall_at;
     }
     if (entry.echo < 0 && entry.heartbeat_lsn != 0 && slot.seen.confirmed_lsn >= entry.heartbeat_lsn) {
-        entry.echo = around.wall_at - entry.heartbeat_at;
+        // Sent and confirmed between the look at the clock and the look at the slot: then it took no time.
+        entry.echo = Max(around.wall_at - entry.heartbeat_at, INT64CONST(0));
     }
 
     SlotSample &sample = sample_at(slot.index, shared->ticks - 1);
