@@ -14,7 +14,7 @@ if ($meminfo =~ /^MemAvailable:\s+(\d+) kB/m && $1 < 8 * 1024 * 1024) {
     plan skip_all => 'needs 8 GB of free memory';
 }
 
-my $node = cdc_node('large', conf => "max_wal_size = 4GB\nautovacuum = off");
+my $node = cdc_node('large', conf => "max_wal_size = 4GB\nautovacuum = off\nwal_sender_timeout = 0");
 $node->safe_psql('postgres', q{
     CREATE TABLE doc (id int PRIMARY KEY, body text, blob bytea, data jsonb, other text);
     ALTER TABLE doc REPLICA IDENTITY FULL;

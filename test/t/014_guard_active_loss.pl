@@ -33,7 +33,7 @@ is(slot_row($node, 'frozen', 'level, cause, active, active_pid'), "ok|none|t|$wa
 
 $receiver->signal('STOP');
 write_rows(3);
-wait_in_server($node, q(cause <> 'none' FROM cdc.slot_history WHERE slot_name = 'frozen'
+wait_in_server($node, q(cause = 'consumer_slow' FROM cdc.slot_history WHERE slot_name = 'frozen'
         ORDER BY sampled_at DESC LIMIT 1), 'the guard sees nothing');
 is(slot_row($node, 'frozen', 'level, cause'), 'ok|consumer_slow',
     'frozen in the middle of a transaction, which the walsender has read whole: that is no idle database');

@@ -12,6 +12,7 @@ my $node = guard_node('policies', conf => <<'CONF');
 cdc_plugin.guard_grace = 10s
 cdc_plugin.guard_inactive_time = 0
 max_replication_slots = 20
+wal_sender_timeout = 0
 CONF
 
 sub sql { return $node->safe_psql('postgres', $_[0]) }
@@ -173,6 +174,8 @@ wait_for_action('drop_later', qr/^dropped/);
 pass('drop: as soon as a reload brings the policy, and without grace from one slot to the next');
 
 end_session($owner);
+# Its process ends a moment later than the session.
+$node->poll_query_until('postgres', q(SELECT NOT EXISTS (SELECT FROM pg_replication_slots WHERE temporary))) or die;
 is(sql(q(SELECT string_agg(slot_name, ' ' ORDER BY slot_name) FROM pg_replication_slots)),
     'bystander drop_physical drop_small forgotten frozen levels nobody', 'all others are there');
 is(sql(q(SELECT count(*) FROM cdc.alerts WHERE kind = 'action' AND slot_name IN ('bystander', 'forgotten', 'levels'))),

@@ -133,6 +133,7 @@ $reader->quit;
 $target->poll_query_until('postgres', "SELECT EXISTS ($waiting = 'SyncRep')") or die 'the copy is not committed';
 $target->append_conf('postgresql.conf', "synchronous_standby_names = ''");
 $target->safe_psql('postgres', "SELECT pg_terminate_backend(pid) FROM ($waiting = 'SyncRep') AS w");
+$target->poll_query_until('postgres', "SELECT NOT EXISTS ($waiting = 'SyncRep')") or die 'it waits on';
 $target->reload;
 isnt($consumer->wait_for_end, 0, 'the consumer does not know how it ended');
 is($node->safe_psql('postgres', 'SELECT catalog_xmin, restart_lsn FROM pg_replication_slots'), $slot, 'the slot is kept');

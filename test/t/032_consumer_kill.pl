@@ -41,12 +41,15 @@ srand($seed);
 sub kill_walsender {
     my $checkpointer = q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer');
     my $before = $node->safe_psql('postgres', $checkpointer);
-    my $pid = $node->safe_psql('postgres', 'SELECT min(active_pid) FROM pg_replication_slots WHERE active');
-    return if $pid eq '';    # none is connected just now
-    kill('KILL', $pid);
-    wait_until('the source has recovered', sub {
+    # One that has ended by itself is not killed: then the next.
+    wait_until('a walsender is killed, and the source has recovered', sub {
         my ($status, $now) = $node->psql('postgres', $checkpointer);
-        return $status == 0 && $now ne '' && $now ne $before;
+        return 0 if $status != 0 || $now eq '';
+        return 1 if $now ne $before;
+        start_both();
+        my ($asked, $pid) = $node->psql('postgres', 'SELECT min(active_pid) FROM pg_replication_slots WHERE active');
+        kill('KILL', $pid) if $asked == 0 && $pid ne '';
+        return 0;
     });
     return;
 }

@@ -96,7 +96,7 @@ sub between_samples {
     my $interval = $node->safe_psql('postgres', 'SHOW cdc_plugin.guard_interval');
     my $samples = pause_guard($node);
     $code->();
-    set_conf($node, 'cdc_plugin.guard_interval' => '15s', 'cdc_plugin.guard_enabled' => 'on');
+    set_conf($node, 'cdc_plugin.guard_interval' => '2min', 'cdc_plugin.guard_enabled' => 'on');
     wait_in_server($node, "samples > $samples FROM cdc.guard_status()", 'no sample');
     set_conf($node, 'cdc_plugin.guard_interval' => $interval);
     next_samples($node);
