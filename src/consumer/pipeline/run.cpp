@@ -13,6 +13,7 @@
 
 #include <fstream>
 #include <iterator>
+#include <utility>
 
 namespace cdc::consumer {
 
@@ -61,7 +62,8 @@ class Runner {
                 retry.wait(lost.what());
             } catch (const ServerError &error) {
                 // What made the server give up in mid-stream may be over, or a lost slot that the next attempt sees.
-                if (!streamed_) {
+                // That one may look at the slot just before it is lost, and so only the attempt behind it sees it.
+                if (!streamed_ && !std::exchange(look_again_, false)) {
                     throw Failure(described(error), error.hint());
                 }
                 close();
@@ -168,6 +170,7 @@ class Runner {
         stream(settings_, source, *sink_, reader_, state, counters_, stop_, [&] {
             retry.reset();
             streamed_ = true;
+            look_again_ = true;
             lost_since_ = Clock::time_point();
         });
     }
@@ -289,6 +292,7 @@ class Runner {
     bool known_ = false;        // the sink has a state of this slot
     bool connected_ = false;    // the source answered in this run
     bool streamed_ = false;     // something came in this attempt
+    bool look_again_ = false;   // something came in an earlier one, and no error of the server since
     Clock::time_point lost_since_{};
 };
 
