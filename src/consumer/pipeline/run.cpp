@@ -292,7 +292,7 @@ class Runner {
     bool known_ = false;        // the sink has a state of this slot
     bool connected_ = false;    // the source answered in this run
     bool streamed_ = false;     // something came in this attempt
-    bool look_again_ = false;   // something came in an earlier one, and no error of the server since
+    bool look_again_ = false;   // something came in an earlier one, and none was refused since
     Clock::time_point lost_since_{};
 };
 
