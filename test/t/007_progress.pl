@@ -14,14 +14,7 @@ $node->safe_psql('postgres', 'CREATE TABLE wanted (a int); CREATE TABLE other (a
 create_slot($node, $_) for qw(idle pairs beat late slow);
 my %filter = (tables => 'public.wanted');
 
-sub set_timeout {
-    my ($ms) = @_;
-    $node->append_conf('postgresql.conf', "wal_sender_timeout = ${ms}ms");
-    $node->reload;
-    $node->poll_query_until('postgres', "SELECT setting = '$ms' FROM pg_settings WHERE name = 'wal_sender_timeout'")
-      or die 'the setting does not change';
-    return;
-}
+sub set_timeout { return set_conf($node, wal_sender_timeout => "$_[0]ms") }
 
 # More than the socket's buffers hold, so that a walsender has to wait for its client.
 sub write_much {

@@ -81,25 +81,17 @@ is($consumer->stop, 0, 'SIGTERM ends it cleanly');
 
 # What stands in the way of the first attempt behind a lost stream may be a slot that is being lost: it is tried again,
 # once. Here it is a plugin that cannot be loaded, which stays so.
-my ($library_path) = $node->safe_psql('postgres', 'SHOW dynamic_library_path');
+my $library_path = $node->safe_psql('postgres', 'SHOW dynamic_library_path');
 $consumer = start_consumer($node, %run, args => [ '--max-retry-delay', '200ms' ]);
 wait_for_sink($node, $file, $consumer);
 $walsender = $consumer->walsender;
-$node->safe_psql('postgres', q(ALTER SYSTEM SET dynamic_library_path = '/nowhere'));
-$node->reload;
-wait_until('a new session has the setting', sub {
-    return $node->safe_psql('postgres', 'SHOW dynamic_library_path') eq '/nowhere';
-});
+set_conf($node, dynamic_library_path => '/nowhere');
 $node->safe_psql('postgres', "SELECT pg_terminate_backend($walsender)");
 is($consumer->wait_for_end, 1, 'an error that stays ends it');
 my @refused = grep { /could not access file "cdc_plugin"/ } split(/\n/, $consumer->errors);
 is(scalar(@refused), 2, 'at the second attempt') or diag($consumer->errors);
 like($refused[0], qr/next attempt in/, 'the first is tried again');
-$node->safe_psql('postgres', 'ALTER SYSTEM RESET dynamic_library_path');
-$node->reload;
-wait_until('the setting is back', sub {
-    return $node->safe_psql('postgres', 'SHOW dynamic_library_path') eq $library_path;
-});
+set_conf($node, dynamic_library_path => $library_path);
 consumer_ok($node, 'run', 'it goes on where it was', %run);
 same_in_sqlite($node, $file, 'goes on', 'public.orders');
 

@@ -13,7 +13,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
-  guard_node set_conf next_samples wait_samples pause_guard between_samples fill_wal write_wal write_noise
+  guard_node next_samples wait_samples pause_guard between_samples fill_wal write_wal write_noise
   wait_in_server slot_row slot_state wait_for_level wait_for_state alerts alert_count log_count logged
 );
 
@@ -30,17 +30,6 @@ sub guard_node {
         'log_checkpoints = on',
         delete $options{conf} // '');
     return cdc_node($name, %options, conf => $conf, init => [ '--wal-segsize', '1', @{ $options{init} // [] } ]);
-}
-
-# Changes settings of a running server, and waits until sessions and the guard have them.
-sub set_conf {
-    my ($node, %settings) = @_;
-    $node->append_conf('postgresql.conf', "$_ = '$settings{$_}'") for sort keys %settings;
-    # The guard is told after the server, so what a session sees may still be news to it: see next_samples().
-    my $loaded = $node->safe_psql('postgres', 'SELECT pg_conf_load_time()');
-    $node->reload;
-    $node->poll_query_until('postgres', "SELECT pg_conf_load_time() > '$loaded'") or die 'the settings are not loaded';
-    return;
 }
 
 # Waits until a sample that was begun after this call is through, with its alerts: the one that runs now does not count,

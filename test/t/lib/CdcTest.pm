@@ -14,7 +14,7 @@ use Test::More;
 use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(
-  cdc_node has_setting crash start_behind_crash
+  cdc_node has_setting set_conf crash start_behind_crash
   session end_session create_slot current_lsn wait_until wait_for_slot
   drain drain_fails receive receive_events_only read_part
   events changes summary replay rows journal
@@ -74,6 +74,17 @@ sub cdc_node {
     $node->start;
     $node->safe_psql('postgres', 'CREATE EXTENSION cdc_plugin') if $options{extension} // 1;
     return $node;
+}
+
+# Changes settings of a running server, and waits until sessions have them. The guard is told after the server, so what
+# a session sees may still be news to it: see next_samples().
+sub set_conf {
+    my ($node, %settings) = @_;
+    $node->append_conf('postgresql.conf', "$_ = '$settings{$_}'") for sort keys %settings;
+    my $loaded = $node->safe_psql('postgres', 'SELECT pg_conf_load_time()');
+    $node->reload;
+    $node->poll_query_until('postgres', "SELECT pg_conf_load_time() > '$loaded'") or die 'the settings are not loaded';
+    return;
 }
 
 # Kills the server as a crash of the machine would, but for the files, and waits until all its processes are gone.
