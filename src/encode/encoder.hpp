@@ -10,8 +10,8 @@ namespace cdc::encode {
 // The largest batch size that may be asked for.
 constexpr Size kLargestBatch = static_cast<Size>(64) << 20;
 // The most bytes that one record's values may take: a message, which is one palloc'd buffer, also holds a batch that is
-// almost full, values of fixed size, and the replication protocol's own header.
-constexpr Size kMaxRecordBytes = pg::kMaxBuffer - kLargestBatch - (static_cast<Size>(2) << 20);
+// almost full, records of the same WAL record, values of fixed size, and the replication protocol's own header.
+constexpr Size kMaxRecordBytes = pg::kMaxBuffer - kLargestBatch - (static_cast<Size>(4) << 20);
 
 struct Encoder {
     wire::Buffer *out;

@@ -1,9 +1,9 @@
 // The output plugin as PostgreSQL sees it: one flat table of callbacks, each of which hands over to stream and change.
 #include "change.hpp"
+#include "spool.hpp"
 #include "stream.hpp"
 
 #include "../pg/boundary.hpp"
-#include "../wire/records.hpp"
 
 namespace {
 
@@ -55,7 +55,7 @@ Options read_options(List *given) {
     return options;
 }
 
-extern "C" void startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool) {
+extern "C" void startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *opt, bool is_init) {
     pg::guarded([=] {
         const MemoryContext caller = MemoryContextSwitchTo(ctx->context);
         const Options options = read_options(ctx->output_plugin_options);
@@ -63,6 +63,9 @@ extern "C" void startup_cb(LogicalDecodingContext *ctx, OutputPluginOptions *opt
         MemoryContextSwitchTo(caller);
         opt->output_type = options.format == Format::kJson ? OUTPUT_PLUGIN_TEXTUAL_OUTPUT : OUTPUT_PLUGIN_BINARY_OUTPUT;
         opt->receive_rewrites = false;
+        // Whether changes come before the end of their transaction: to be spooled. Each record of JSON names the
+        // commit, which is not known then.
+        ctx->streaming = ctx->streaming && !is_init && options.format != Format::kJson;
     });
 }
 
@@ -80,30 +83,67 @@ extern "C" void truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *, int
     pg::guarded([=] { write_truncate(ctx, stream_of(ctx), count, relations, decoded); });
 }
 
-extern "C" void message_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr lsn, bool transactional,
+extern "C" void message_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *, XLogRecPtr lsn, bool transactional,
                            const char *prefix, Size size, const char *content) {
-    pg::guarded([=] {
-        write_message(ctx, stream_of(ctx), transactional ? txn : nullptr, lsn, prefix, std::string_view(content, size));
-    });
+    pg::guarded(
+        [=] { write_message(ctx, stream_of(ctx), transactional, lsn, prefix, std::string_view(content, size)); });
 }
 
 extern "C" void commit_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn) {
+    pg::guarded([=] { end_transaction(ctx, stream_of(ctx), txn, commit_lsn); });
+}
+
+// The transaction has ended, so that it need not be spooled any further.
+bool is_committed(const ReorderBufferTXN *txn) {
+    return !XLogRecPtrIsInvalid(txn->end_lsn);
+}
+
+// Changes of a transaction in progress come between these two, as often as its changes take too much memory, and once
+// more at its commit if there are any left.
+extern "C" void stream_start_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn) {
+    pg::guarded([=] {
+        if (is_committed(txn)) {
+            send_spooled(ctx, stream_of(ctx), txn);
+        } else {
+            resume_spool(stream_of(ctx), txn);
+        }
+    });
+}
+
+extern "C" void stream_stop_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *) {
     pg::guarded([=] {
         Stream *const stream = stream_of(ctx);
-        const OpenTransaction &transaction = stream->transaction;
-        const bool sent = transaction.begun || !stream->options.skip_empty_xacts;
-        if (sent) {
-            ensure_begun(ctx, stream);
-            wire::CommitRecord record{};
-            record.xid = transaction.xid;
-            record.commit_lsn = commit_lsn;
-            record.end_lsn = txn->end_lsn;
-            record.commit_time_micros = transaction.commit_time;
-            record.record_count = transaction.record_count;
-            wire::write_commit(stream->batch, record);
-            send_batch(ctx, stream, true);
+        if (stream->spool != nullptr) {
+            pause_spool(stream);
         }
-        report_transaction_end(ctx, stream, sent);
+    });
+}
+
+extern "C" void stream_change_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *, Relation relation,
+                                 ReorderBufferChange *decoded) {
+    pg::guarded([=] { write_change(ctx, stream_of(ctx), relation, decoded); });
+}
+
+extern "C" void stream_truncate_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *, int count, Relation relations[],
+                                   ReorderBufferChange *decoded) {
+    pg::guarded([=] { write_truncate(ctx, stream_of(ctx), count, relations, decoded); });
+}
+
+extern "C" void stream_message_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *, XLogRecPtr lsn, bool,
+                                  const char *prefix, Size size, const char *content) {
+    pg::guarded([=] { write_message(ctx, stream_of(ctx), true, lsn, prefix, std::string_view(content, size)); });
+}
+
+extern "C" void stream_abort_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr) {
+    pg::guarded([=] { roll_back_spooled(stream_of(ctx), txn); });
+}
+
+extern "C" void stream_commit_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn) {
+    pg::guarded([=] {
+        Stream *const stream = stream_of(ctx);
+        send_spooled(ctx, stream, txn);  // unless the rest of its changes has brought that about
+        end_transaction(ctx, stream, txn, commit_lsn);
+        forget_spooled(stream, txn);
     });
 }
 
@@ -120,5 +160,12 @@ extern "C" void _PG_output_plugin_init(OutputPluginCallbacks *callbacks) {
     callbacks->commit_cb = commit_cb;
     // No shutdown_cb: all there is lives in the decoding context.
     // No filter_by_origin_cb: see origin_selected().
-    // The callbacks of in-progress streaming and two-phase commit belong here.
+    callbacks->stream_start_cb = stream_start_cb;
+    callbacks->stream_stop_cb = stream_stop_cb;
+    callbacks->stream_change_cb = stream_change_cb;
+    callbacks->stream_truncate_cb = stream_truncate_cb;
+    callbacks->stream_message_cb = stream_message_cb;
+    callbacks->stream_abort_cb = stream_abort_cb;
+    callbacks->stream_commit_cb = stream_commit_cb;
+    // The callbacks of two-phase commit belong here.
 }

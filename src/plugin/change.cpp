@@ -1,7 +1,9 @@
 // The records of what changed.
 #include "change.hpp"
 
+#include "order.hpp"
 #include "row_lists.hpp"
+#include "spool.hpp"
 
 #include "../encode/tuple.hpp"
 #include "../pg/compat.hpp"
@@ -97,8 +99,7 @@ void encode_change(Stream *stream, const CachedRelation *cached, Relation relati
 }  // namespace
 
 void write_change(LogicalDecodingContext *ctx, Stream *stream, Relation relation, const ReorderBufferChange *change) {
-    ++stream->transaction.ordinal;
-    report_progress(ctx, stream);
+    count_change(ctx, stream, change->lsn);
     const Operation operation = operation_of(change);
     if ((stream->options.actions & operation.action) == 0 || !origin_selected(stream->options, change->origin_id)) {
         return;
@@ -115,18 +116,18 @@ void write_change(LogicalDecodingContext *ctx, Stream *stream, Relation relation
     encode_change(stream, cached, relation, operation.op, operation.op == wire::Op::kInsert ? nullptr : old_tuple,
                   operation.op == wire::Op::kDelete ? nullptr : new_tuple);
     cached->change_bytes = stream->batch.used - start;
+    stream->run.bytes += cached->change_bytes;
     ++stream->transaction.record_count;
     if (stream->encoder.scratch_used) {
         MemoryContextReset(stream->encoder.scratch);
         stream->encoder.scratch_used = false;
     }
-    end_record(ctx, stream);
+    end_record(stream);
 }
 
 void write_truncate(LogicalDecodingContext *ctx, Stream *stream, int count, Relation *relations,
                     const ReorderBufferChange *change) {
-    ++stream->transaction.ordinal;
-    report_progress(ctx, stream);
+    count_change(ctx, stream, change->lsn);
     if ((stream->options.actions & kTruncate) == 0 || !origin_selected(stream->options, change->origin_id)) {
         return;
     }
@@ -146,24 +147,16 @@ void write_truncate(LogicalDecodingContext *ctx, Stream *stream, int count, Rela
         wire::write_truncate(stream->batch, stream->transaction.ordinal, ids, selected, change->data.truncate.cascade,
                              change->data.truncate.restart_seqs);
         ++stream->transaction.record_count;
-        end_record(ctx, stream);
+        end_record(stream);
     }
     MemoryContextReset(stream->encoder.scratch);
 }
 
-void write_message(LogicalDecodingContext *ctx, Stream *stream, const ReorderBufferTXN *txn, XLogRecPtr lsn,
-                   const char *prefix, std::string_view content) {
-    const bool transactional = txn != nullptr;
-    if (transactional) {
-        ++stream->transaction.ordinal;
-        report_progress(ctx, stream);
-    }
-    // Outside of transactions a message is decoded in the moment in which its WAL record is read.
-    const RepOriginId origin = transactional ? txn->origin_id : XLogRecGetOrigin(ctx->reader);
-    const bool heartbeat = strcmp(prefix, wire::kHeartbeatPrefix) == 0;
-    if (!heartbeat && !(origin_selected(stream->options, origin) && selects_message(stream->options, prefix))) {
-        return;
-    }
+namespace {
+
+// `local_only`: a filter that only the end of the transaction decides.
+void put_message(LogicalDecodingContext *ctx, Stream *stream, bool transactional, bool local_only, XLogRecPtr lsn,
+                 const char *prefix, std::string_view content) {
     const MemoryContext caller = MemoryContextSwitchTo(stream->encoder.scratch);
     wire::MessageRecord message{};
     message.ordinal = transactional ? stream->transaction.ordinal : 0;
@@ -175,18 +168,41 @@ void write_message(LogicalDecodingContext *ctx, Stream *stream, const ReorderBuf
     } else {
         message.content = content;
     }
-    if (transactional) {
+    if (local_only) {
+        spool_local_only(stream, true);
+    } else if (transactional) {
         ensure_begun(ctx, stream);
     }
     wire::write_message(stream->batch, message);
     MemoryContextSwitchTo(caller);
     MemoryContextReset(stream->encoder.scratch);
-    if (transactional) {
-        ++stream->transaction.record_count;
-        end_record(ctx, stream);
-    } else {
+    if (!transactional) {
         send_batch(ctx, stream, true);
+        return;
     }
+    ++stream->transaction.record_count;
+    end_record(stream);
+    if (local_only) {
+        spool_local_only(stream, false);
+    }
+}
+
+}  // namespace
+
+void write_message(LogicalDecodingContext *ctx, Stream *stream, bool transactional, XLogRecPtr lsn, const char *prefix,
+                   std::string_view content) {
+    const TakenRun later = transactional ? count_message(ctx, stream, lsn) : TakenRun{};
+    // Of a transaction in progress nothing says yet where it comes from. Outside of transactions a message is decoded
+    // in the moment in which its WAL record is read.
+    const bool in_progress = transactional && stream->spool != nullptr;
+    const RepOriginId origin = transactional ? stream->transaction.origin_id : XLogRecGetOrigin(ctx->reader);
+    const bool heartbeat = strcmp(prefix, wire::kHeartbeatPrefix) == 0;
+    if (heartbeat ||
+        ((in_progress || origin_selected(stream->options, origin)) && selects_message(stream->options, prefix))) {
+        const bool local_only = in_progress && !heartbeat && !stream->options.any_origin;
+        put_message(ctx, stream, transactional, local_only, lsn, prefix, content);
+    }
+    put_back(stream, later);
 }
 
 }  // namespace cdc::plugin

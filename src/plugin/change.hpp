@@ -10,8 +10,7 @@ void write_change(LogicalDecodingContext *ctx, Stream *stream, Relation relation
 void write_truncate(LogicalDecodingContext *ctx, Stream *stream, int count, Relation *relations,
                     const ReorderBufferChange *change);
 
-// txn is nullptr for a message outside of transactions.
-void write_message(LogicalDecodingContext *ctx, Stream *stream, const ReorderBufferTXN *txn, XLogRecPtr lsn,
-                   const char *prefix, std::string_view content);
+void write_message(LogicalDecodingContext *ctx, Stream *stream, bool transactional, XLogRecPtr lsn, const char *prefix,
+                   std::string_view content);
 
 }  // namespace cdc::plugin

@@ -186,9 +186,8 @@ void rebuild(RelationCache *cache, CachedRelation *entry, Relation relation) {
     entry->selected = is_selected(cache, entry, relation);
     if (entry->selected) {
         entry->layout = encode::describe_relation(relation, context_of(cache, entry));
-        entry->sent = entry->sent && entry->fingerprint == entry->layout->fingerprint;
-        entry->fingerprint = entry->layout->fingerprint;
     }
+    entry->spool_turn = 0;
     // Invalidations that came in while this was built are about catalogs of another time than the decoded one; when
     // decoding gets there, they come again.
     entry->valid = true;
@@ -236,6 +235,16 @@ CachedRelation *find_relation(RelationCache *cache, Relation relation) {
     }
     cache->last = entry;
     return entry;
+}
+
+bool mark_sent(RelationCache *cache, Oid relation_id, uint64 fingerprint) {
+    auto *const entry = static_cast<CachedRelation *>(hash_search(cache->by_id, &relation_id, HASH_FIND, nullptr));
+    if (entry == nullptr) {
+        return true;
+    }
+    const bool is_new = entry->sent_fingerprint != fingerprint;
+    entry->sent_fingerprint = fingerprint;
+    return is_new;
 }
 
 std::string_view cached_definition(RelationCache *cache, Oid relation_id) {

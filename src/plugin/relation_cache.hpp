@@ -22,11 +22,11 @@ struct Ancestor {
 struct CachedRelation {
     Oid relation_id;  // hash key
     bool valid;
-    bool selected;       // by the options; if not, there is no layout
-    bool sent;           // the stream has its present definition
-    uint64 fingerprint;  // of the definition that was sent last
-    Size change_bytes;   // size of its last change, as a guess for the next
-    uint32 schema_hash;  // of its schema's key in the system cache
+    bool selected;            // by the options; if not, there is no layout
+    uint64 sent_fingerprint;  // of the definition that was sent last; 0: none was
+    uint64 spool_turn;        // of the stream, when its present definition was spooled
+    Size change_bytes;        // size of its last change, as a guess for the next
+    uint32 schema_hash;       // of its schema's key in the system cache
     int ancestor_count;
     MemoryContext context;  // holds what the next two point to
     Ancestor *ancestors;    // from its parent upwards
@@ -39,6 +39,9 @@ struct RelationCache;
 RelationCache *make_relation_cache(MemoryContext context, const Options *options, encode::EnumLabels *labels);
 
 CachedRelation *find_relation(RelationCache *cache, Relation relation);
+
+// Notes that a definition with this fingerprint is sent; false if it is the one that was sent last.
+bool mark_sent(RelationCache *cache, Oid relation_id, uint64 fingerprint);
 
 // The Relation message of a relation that find_relation() returned in this transaction; empty if there is none.
 std::string_view cached_definition(RelationCache *cache, Oid relation_id);

@@ -1,6 +1,8 @@
 // Batches and what leads up to them.
 #include "stream.hpp"
 
+#include "spool.hpp"
+
 #include "../pg/boundary.hpp"
 #include "../pg/compat.hpp"
 #include "../pg/text.hpp"
@@ -33,9 +35,8 @@ std::string_view find_definition(void *relations, uint32_t relation_id) {
     return cached_definition(static_cast<RelationCache *>(relations), relation_id);
 }
 
-// With format=json the batch holds one record, because each becomes a message of its own: a line for pg_recvlogical, a
-// row for SQL.
-void render_batch(Stream *stream) {
+// With format=json each record becomes a message of its own: a line for pg_recvlogical, a row for SQL.
+void send_as_json(LogicalDecodingContext *ctx, Stream *stream, bool last) {
     wire::Error error;
     wire::Reader batch(pg::contents(stream->batch), pg::contents(stream->batch).data(), error);
     wire::RecordView record;
@@ -45,9 +46,17 @@ void render_batch(Stream *stream) {
     transaction.commit_lsn = stream->transaction.commit_lsn;
     wire::RenderOptions options = pg::render_options();
     options.lenient = true;  // an ERROR here would come again at each attempt
-    stream->json.used = 0;
-    if (wire::next_record(batch, record)) {
+    while (wire::next_record(batch, record)) {
+        const bool last_of_all = last && batch.at_end();
+        OutputPluginPrepareWrite(ctx, last_of_all);
         wire::render_record(stream->json, record, transaction, {find_definition, stream->relations}, options);
+        appendBinaryStringInfo(ctx->out, reinterpret_cast<char *>(stream->json.data),
+                               static_cast<int>(stream->json.used));
+        pg::reset_buffer(stream->json, kept_bytes(stream));
+        if (error) {
+            break;
+        }
+        OutputPluginWrite(ctx, last_of_all);
     }
     if (error) {
         ereport(ERROR, errcode(ERRCODE_INTERNAL_ERROR), errmsg("could not render a change record as JSON"),
@@ -55,7 +64,36 @@ void render_batch(Stream *stream) {
     }
 }
 
+// To be called at the end of each transaction; `sent` is false for one that was skipped.
+void report_transaction_end(LogicalDecodingContext *ctx, Stream *stream, bool sent) {
+    // Behind a transaction that was sent, the server only takes a sample of the lag, at most one a second, yet reads
+    // the clock each time. Commit times are a clock that costs nothing.
+    const int64 distance = stream->transaction.commit_time - stream->last_progress;
+    if (!sent || distance >= USECS_PER_SEC || distance <= -USECS_PER_SEC) {
+        stream->last_progress = stream->transaction.commit_time;
+        pg::update_progress(ctx, !sent);
+    }
+}
+
 }  // namespace
+
+std::string_view find_origin_name(Stream *stream, RepOriginId origin) {
+    // The commit of a transaction that was spooled is decoded outside of transactions, but for SQL functions.
+    const bool outside = !IsTransactionState();
+    const MemoryContext caller = CurrentMemoryContext;
+    if (outside) {
+        StartTransactionCommand();
+    }
+    MemoryContextSwitchTo(stream->encoder.scratch);
+    stream->encoder.scratch_used = true;
+    char *name = nullptr;
+    const std::string_view found = replorigin_by_oid(origin, true, &name) ? pg::name_to_utf8(name) : std::string_view();
+    if (outside) {
+        AbortCurrentTransaction();
+    }
+    MemoryContextSwitchTo(caller);
+    return found;
+}
 
 Stream *open_stream(LogicalDecodingContext *ctx, const Options &options) {
     const MemoryContext context = AllocSetContextCreate(ctx->context, "cdc_plugin stream", ALLOCSET_DEFAULT_SIZES);
@@ -73,6 +111,8 @@ Stream *open_stream(LogicalDecodingContext *ctx, const Options &options) {
         static_cast<Size>(options.max_value_bytes == 0 ? kMaxValueBytes : options.max_value_bytes);
     encoder.record_bytes = encode::kMaxRecordBytes;
     encoder.utf8 = GetDatabaseEncoding() == PG_UTF8;
+    stream->aside = pg::make_buffer(context, kept_bytes(stream));
+    prepare_spools(stream);
     if (options.format == Format::kJson) {
         encoder.record_bytes /= kJsonGrowth;
         stream->json = pg::make_buffer(context, kept_bytes(stream));
@@ -92,12 +132,13 @@ void begin_transaction(Stream *stream, const ReorderBufferTXN *txn) {
     transaction.commit_time = pg::commit_time(txn);
     transaction.origin_id = txn->origin_id;
     transaction.origin_lsn = txn->origin_lsn;
+    stream->run = Run{};
     stream->encoder.pinned = false;
 }
 
 void ensure_begun(LogicalDecodingContext *ctx, Stream *stream) {
     OpenTransaction &transaction = stream->transaction;
-    if (transaction.begun) {
+    if (transaction.begun || stream->spool != nullptr) {
         return;
     }
     wire::BeginRecord begin{};
@@ -106,40 +147,73 @@ void ensure_begun(LogicalDecodingContext *ctx, Stream *stream) {
     begin.commit_time_micros = transaction.commit_time;
     begin.has_origin = transaction.origin_id != InvalidRepOriginId;
     if (begin.has_origin) {
-        char *name = nullptr;
-        if (replorigin_by_oid(transaction.origin_id, true, &name)) {
-            begin.origin_name = pg::name_to_utf8(name);
-        }
+        begin.origin_name =
+            transaction.origin_name.empty() ? find_origin_name(stream, transaction.origin_id) : transaction.origin_name;
         begin.origin_lsn = transaction.origin_lsn;
     }
     wire::write_begin(stream->batch, begin);
     transaction.begun = true;
-    end_record(ctx, stream);
+    end_record(stream);
+    send_full_batch(ctx, stream);
+    stream->run.at = stream->batch.used;
+}
+
+void end_transaction(LogicalDecodingContext *ctx, Stream *stream, const ReorderBufferTXN *txn, XLogRecPtr commit_lsn) {
+    const OpenTransaction &transaction = stream->transaction;
+    const bool sent = transaction.begun || !stream->options.skip_empty_xacts;
+    if (sent) {
+        send_full_batch(ctx, stream);
+        ensure_begun(ctx, stream);
+        wire::CommitRecord record{};
+        record.xid = transaction.xid;
+        record.commit_lsn = commit_lsn;
+        record.end_lsn = txn->end_lsn;
+        record.commit_time_micros = transaction.commit_time;
+        record.record_count = transaction.record_count;
+        wire::write_commit(stream->batch, record);
+        send_batch(ctx, stream, true);
+    }
+    report_transaction_end(ctx, stream, sent);
 }
 
 void ensure_defined(LogicalDecodingContext *ctx, Stream *stream, CachedRelation *relation) {
-    if (!relation->sent) {
+    // What comes before all that its WAL record brings is none of the run, and need not stay with it.
+    const bool leads = stream->batch.used == stream->run.at;
+    if (stream->spool != nullptr) {
+        if (relation->spool_turn != stream->spool_turn) {
+            spool_definition(stream, relation, leads);
+            relation->spool_turn = stream->spool_turn;
+        }
+    } else if (relation->sent_fingerprint != relation->layout->fingerprint) {
         wire::write_relation_record(stream->batch, relation->layout->message);
-        relation->sent = true;
-        end_record(ctx, stream);
+        relation->sent_fingerprint = relation->layout->fingerprint;
+        end_record(stream);
+        if (leads) {
+            send_full_batch(ctx, stream);
+        }
+    }
+    if (leads) {
+        stream->run.at = stream->batch.used;
     }
 }
 
-void end_record(LogicalDecodingContext *ctx, Stream *stream) {
+void send_full_batch(LogicalDecodingContext *ctx, Stream *stream) {
     if (stream->batch.used >= static_cast<Size>(stream->options.batch_bytes) ||
-        stream->options.format == Format::kJson) {
+        (stream->options.format == Format::kJson && stream->batch.used > 0)) {
         send_batch(ctx, stream, false);
     }
 }
 
+void reset_batch(Stream *stream) {
+    pg::reset_buffer(stream->batch, kept_bytes(stream));
+    stream->complete = 0;
+}
+
 void send_batch(LogicalDecodingContext *ctx, Stream *stream, bool last) {
-    OutputPluginPrepareWrite(ctx, last);
     if (stream->options.format == Format::kJson) {
-        render_batch(stream);
-        appendBinaryStringInfo(ctx->out, reinterpret_cast<char *>(stream->json.data),
-                               static_cast<int>(stream->json.used));
-        pg::reset_buffer(stream->json, kept_bytes(stream));
+        send_as_json(ctx, stream, last);
     } else {
+        OutputPluginPrepareWrite(ctx, last);
         if (stream->options.framing == Framing::kDelimited) {
             uint8_t length[wire::kMaxVarint];
             const uint8_t *const end = wire::put_varint(length, stream->batch.used);
@@ -147,9 +221,9 @@ void send_batch(LogicalDecodingContext *ctx, Stream *stream, bool last) {
         }
         appendBinaryStringInfo(ctx->out, reinterpret_cast<char *>(stream->batch.data),
                                static_cast<int>(stream->batch.used));
+        OutputPluginWrite(ctx, last);
     }
-    OutputPluginWrite(ctx, last);
-    pg::reset_buffer(stream->batch, kept_bytes(stream));
+    reset_batch(stream);
 }
 
 void report_progress(LogicalDecodingContext *ctx, Stream *stream) {
@@ -157,16 +231,6 @@ void report_progress(LogicalDecodingContext *ctx, Stream *stream) {
     if (pg::kPluginReportsProgress && ++stream->changes_since_progress >= kChangesBetweenReports) {
         stream->changes_since_progress = 0;
         pg::update_progress(ctx, false);
-    }
-}
-
-void report_transaction_end(LogicalDecodingContext *ctx, Stream *stream, bool sent) {
-    // Behind a transaction that was sent, the server only takes a sample of the lag, at most one a second, yet reads
-    // the clock each time. Commit times are a clock that costs nothing.
-    const int64 distance = stream->transaction.commit_time - stream->last_progress;
-    if (!sent || distance >= USECS_PER_SEC || distance <= -USECS_PER_SEC) {
-        stream->last_progress = stream->transaction.commit_time;
-        pg::update_progress(ctx, !sent);
     }
 }
 

@@ -74,6 +74,10 @@ class Reader {
     void fail(const char *what, const Field &field) const;
     void fail(const char *what, const char *at) const;
 
+    // Where the next field starts.
+    const char *position() const { return at_; }
+    bool at_end() const { return at_ == end_; }
+
     Error &error() const { return *error_; }
 
  private:
