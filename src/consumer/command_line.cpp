@@ -68,7 +68,7 @@ Speed and memory:
   --sync-interval TIME     how often what was applied is made durable and confirmed (default: 1s)
   --idle-interval TIME     how often the position of an idle source is stored (default: 10s)
   --status-interval TIME   how often the source hears from us at least (default: 10s)
-  --queue-size SIZE        most that is received and not yet applied (default: 16MB)
+  --queue-size SIZE        most that is received and not yet applied (default: 64MB)
 
 Watching:
   --metrics ADDRESS:PORT   serve http://ADDRESS:PORT/metrics for Prometheus

@@ -78,7 +78,7 @@ TEST(ConsumerCommandLine, Defaults) {
     EXPECT_EQ(line.settings.on_lost_slot, OnLostSlot::kFail);
     EXPECT_FALSE(line.settings.until_caught_up);
     EXPECT_EQ(line.settings.group_time, 200ms);
-    EXPECT_EQ(line.settings.queue_bytes, size_t{16} << 20);
+    EXPECT_EQ(line.settings.queue_bytes, size_t{64} << 20);
     EXPECT_EQ(line.log_level, "info");
     EXPECT_EQ(line.progress, ProgressMode::kAuto);
 }
@@ -101,7 +101,7 @@ TEST(ConsumerCommandLine, Values) {
                                        "--stop-timeout",
                                        "0s",
                                        "--queue-size",
-                                       "64MB",
+                                       "128MB",
                                        "--metrics",
                                        "[::1]:9187",
                                        "--log-level",
@@ -116,7 +116,7 @@ TEST(ConsumerCommandLine, Values) {
     EXPECT_EQ(settings.sync_interval, 5min);
     EXPECT_EQ(settings.idle_interval, 1h);
     EXPECT_EQ(settings.stop_timeout, 0s);
-    EXPECT_EQ(settings.queue_bytes, size_t{64} << 20);
+    EXPECT_EQ(settings.queue_bytes, size_t{128} << 20);
     EXPECT_EQ(settings.metrics_address, "[::1]:9187");
     EXPECT_EQ(line.log_level, "debug");
 }

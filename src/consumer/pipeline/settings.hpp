@@ -33,7 +33,7 @@ struct Settings {
     std::chrono::milliseconds status_interval{10000};  // how often the server hears of us at least
     std::chrono::milliseconds max_retry_delay{30000};  // between attempts to reconnect
     std::chrono::milliseconds stop_timeout{10000};     // for the open transaction to end when a stop is asked for
-    size_t queue_bytes = size_t{16} << 20;             // received and not applied
+    size_t queue_bytes = size_t{64} << 20;             // received and not applied
     std::string metrics_address;                       // host:port; empty: none
 };
 

@@ -66,13 +66,15 @@ class Streaming {
             if (applier_.group_open() && !applier_.in_transaction() && queue_.empty()) {
                 queue_.wait_for_much(latest);
             }
-            std::optional<Message> message = queue_.pop(latest);
-            if (message) {
+            for (auto message = queue_.pop(latest); message; message = queue_.pop_at_hand()) {
                 if (first) {
                     connected();
                     first = false;
                 }
                 take(*message);
+                if (group_is_full() && !applier_.in_transaction()) {
+                    commit_group();
+                }
             }
             if (applier_.group_open() && !applier_.in_transaction() && group_is_due()) {
                 commit_group();
@@ -93,10 +95,11 @@ class Streaming {
         }
     }
 
+    bool group_is_full() const { return applier_.group_changes() >= static_cast<uint64_t>(settings_.group_changes); }
+
     bool group_is_due() const {
         const auto age = Clock::now() - applier_.group_start();
-        return applier_.group_changes() >= static_cast<uint64_t>(settings_.group_changes) ||
-               age >= settings_.group_time || (age >= linger() && queue_.empty());
+        return group_is_full() || age >= settings_.group_time || (age >= linger() && queue_.empty());
     }
 
     // How old a group should be at least, although nothing waits: readers of the sink should not wait either, but a

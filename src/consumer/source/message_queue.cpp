@@ -40,7 +40,9 @@ bool MessageQueue::push(Message &message, std::chrono::steady_clock::time_point 
 }
 
 std::optional<Message> MessageQueue::pop(std::chrono::steady_clock::time_point deadline) {
-    std::optional<Message> message;
+    if (!at_hand_.empty()) {
+        return pop_at_hand();
+    }
     bool wake = false;
     {
         std::unique_lock lock(mutex_);
@@ -50,14 +52,28 @@ std::optional<Message> MessageQueue::pop(std::chrono::steady_clock::time_point d
         if (messages_.empty()) {
             std::rethrow_exception(failure_);
         }
-        message = std::move(messages_.front());
-        messages_.pop_front();
-        bytes_ -= size_of(*message);
+        // Small ones in one go.
+        size_t taken = 0;
+        do {
+            taken += size_of(messages_.front());
+            at_hand_.push_back(std::move(messages_.front()));
+            messages_.pop_front();
+        } while (!messages_.empty() && taken + size_of(messages_.front()) <= kMuch);
+        bytes_ -= taken;
         wake = messages_.empty() || bytes_ <= max_bytes_ / 2;
     }
     if (wake) {
         room_.notify_one();
     }
+    return pop_at_hand();
+}
+
+std::optional<Message> MessageQueue::pop_at_hand() {
+    if (at_hand_.empty()) {
+        return std::nullopt;
+    }
+    std::optional<Message> message = std::move(at_hand_.front());
+    at_hand_.pop_front();
     return message;
 }
 
@@ -77,6 +93,9 @@ void MessageQueue::fail(std::exception_ptr why) {
 }
 
 bool MessageQueue::empty() const {
+    if (!at_hand_.empty()) {
+        return false;
+    }
     const std::lock_guard lock(mutex_);
     return messages_.empty();
 }

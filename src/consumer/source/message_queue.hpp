@@ -39,10 +39,13 @@ class MessageQueue {
     bool push(Message &message, std::chrono::steady_clock::time_point deadline);
     // Waits for a message until `deadline`. Throws what fail() was given, when all before it is taken.
     std::optional<Message> pop(std::chrono::steady_clock::time_point deadline);
+    // The next one, if that takes neither waiting nor a lock.
+    std::optional<Message> pop_at_hand();
     // Waits until `deadline` for much to be there, so that messages that come one by one do not wake the caller each.
     void wait_for_much(std::chrono::steady_clock::time_point deadline);
     // The stream has ended, because of this.
     void fail(std::exception_ptr why);
+    // For the thread that takes messages.
     bool empty() const;
 
  private:
@@ -56,6 +59,7 @@ class MessageQueue {
     std::deque<Message> messages_;
     size_t bytes_ = 0;
     std::exception_ptr failure_;
+    std::deque<Message> at_hand_;  // taken out together, without the mutex: for the thread that takes messages alone
 };
 
 }  // namespace cdc::consumer

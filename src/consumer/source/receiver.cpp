@@ -19,6 +19,8 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
+constexpr std::chrono::microseconds kQuick{100}, kGather{300};
+constexpr int kManyQuickWaits = 8;
 constexpr milliseconds kConfirmDelay{100};  // confirmations of this time are told in one
 constexpr milliseconds kPushWait{50};       // for room in the queue, before looking at anything else
 constexpr milliseconds kGoodbye{1500};      // for the server to let the slot go
@@ -148,6 +150,7 @@ struct Receiver::State {
 
     void run();
     void receive();
+    void let_gather();
     void say_goodbye();
     void take(Message message, size_t size);
     void take_data(Message message);
@@ -177,6 +180,8 @@ struct Receiver::State {
     Lsn received;           // end of what came
     Lsn keepalive_lsn = 0;  // of the last one in the queue
     Clock::time_point status_sent;
+    Clock::time_point last_wait;
+    int quick_waits = 0;  // in a row
     bool unflushed = false;
 };
 
@@ -201,6 +206,7 @@ void Receiver::State::receive() {
         } else if (size < 0) {
             fail_at_end();
         } else {
+            let_gather();
             wait(POLLIN, next_status());
             if (PQconsumeInput(connection.get()) == 0) {
                 connection.fail(nullptr);
@@ -208,6 +214,17 @@ void Receiver::State::receive() {
         }
         send_status_if_due();
     }
+}
+
+// While small transactions come one behind the other, each would wake this thread up, and with two cores the sink's
+// thread and the walsender have better use for them. So they get a moment to become several.
+void Receiver::State::let_gather() {
+    const auto now = Clock::now();
+    quick_waits = now - last_wait < kQuick ? quick_waits + 1 : 0;
+    if (quick_waits >= kManyQuickWaits) {
+        std::this_thread::sleep_for(kGather);
+    }
+    last_wait = Clock::now();
 }
 
 void Receiver::State::take(Message message, size_t size) {
