@@ -14,6 +14,9 @@ namespace {
 constexpr int kBusyMillis = 10000;
 constexpr int kCheckpointBusyMillis = 200;
 constexpr off_t kLargeWal = off_t{256} << 20;
+constexpr int kPageSize = 8192;
+constexpr int kMuchWal = (32 << 20) / kPageSize;      // worth moving beside the stream
+constexpr int kTooMuchWal = (128 << 20) / kPageSize;  // the stream waits for it to be moved
 
 // Nobody asks how much memory SQLite has; counting it takes a lock around each allocation.
 const int kNoStatistics = sqlite3_config(SQLITE_CONFIG_MEMSTATUS, 0);
@@ -102,16 +105,17 @@ Database::~Database() {
 
 void Database::enable_wal() {
     // Of a new file. Rows mostly come in the order of their keys, so larger pages are fewer writes.
-    run("PRAGMA page_size = 8192");
+    run("PRAGMA page_size = " + std::to_string(kPageSize));
     Statement mode = prepare("PRAGMA journal_mode = WAL");
     if (!mode.step() || mode.text(0) != "wal") {
         throw Failure("SQLite file " + file_ + " cannot be put into WAL mode",
                       "It must be a file on a local file system.");
     }
     mode = Statement();
-    run("PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 4000; PRAGMA journal_size_limit = 67108864;"
+    run("PRAGMA synchronous = NORMAL; PRAGMA journal_size_limit = 67108864;"
         "PRAGMA cache_size = -65536; PRAGMA foreign_keys = OFF");
     look();
+    open_beside();
     // SQLite itself has it open now, and keeps it. (Its locks are not on this file: closing it releases none.)
     if (wal_ < 0) {
         wal_ = open(sqlite3_filename_wal(sqlite3_db_filename(get(), "main")), O_RDWR | O_CLOEXEC);
@@ -119,6 +123,28 @@ void Database::enable_wal() {
     if (wal_ < 0) {
         throw Failure("SQLite file " + file_ + ": cannot open its WAL file: " + std::strerror(errno));
     }
+}
+
+// A checkpoint waits for the disk twice; on a connection of its own it does so while the stream goes on.
+void Database::open_beside() {
+    sqlite3 *database = nullptr;
+    const int result = sqlite3_open_v2(file_.c_str(), &database, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, nullptr);
+    beside_.reset(database);
+    if (result != SQLITE_OK || sqlite3_exec(database, "PRAGMA synchronous = NORMAL; SELECT count(*) FROM sqlite_master",
+                                            nullptr, nullptr, nullptr) != SQLITE_OK) {
+        fail("cannot open it a second time", ExitCode::kFailed, database);
+    }
+    sqlite3_wal_hook(get(), after_commit, this);
+}
+
+// In place of SQLite's own hook, which checkpoints at a fixed size. Like that one it leaves errors to who meets them
+// next.
+int Database::after_commit(void *self, sqlite3 *database, const char *name, int wal_pages) {
+    static_cast<Database *>(self)->wal_pages_ = wal_pages;
+    if (wal_pages >= kTooMuchWal) {
+        sqlite3_wal_checkpoint_v2(database, name, SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+    }
+    return SQLITE_OK;
 }
 
 void Database::run(const std::string &sql) {
@@ -152,6 +178,13 @@ void Database::sync() {
         throw Failure("SQLite file " + file_ + ": cannot be made durable: " + std::strerror(errno),
                       "Look at the disk; then start again: the copy goes on from the last commit that is in the file.");
     }
+    if (wal_pages_ >= kMuchWal) {
+        const int result =
+            sqlite3_wal_checkpoint_v2(beside_.get(), "main", SQLITE_CHECKPOINT_PASSIVE, nullptr, nullptr);
+        if (result != SQLITE_OK && (result & 0xFF) != SQLITE_BUSY && (result & 0xFF) != SQLITE_LOCKED) {
+            fail("checkpoint", ExitCode::kFailed, beside_.get());
+        }
+    }
 }
 
 void Database::shrink_wal(bool always) {
@@ -168,14 +201,17 @@ void Database::shrink_wal(bool always) {
     }
 }
 
-void Database::fail(const std::string &what, ExitCode code) const {
+void Database::fail(const std::string &what, ExitCode code, sqlite3 *database) const {
     const std::string file = "SQLite file " + file_;
-    if (get() == nullptr) {
+    if (database == nullptr) {
+        database = get();
+    }
+    if (database == nullptr) {
         throw Failure(file + ": out of memory");
     }
-    const int error = sqlite3_extended_errcode(get());
-    const int cause = sqlite3_system_errno(get());
-    std::string message = file + ": " + (what.empty() ? "" : what + ": ") + sqlite3_errmsg(get());
+    const int error = sqlite3_extended_errcode(database);
+    const int cause = sqlite3_system_errno(database);
+    std::string message = file + ": " + (what.empty() ? "" : what + ": ") + sqlite3_errmsg(database);
     switch (error & 0xFF) {
         case SQLITE_BUSY:
         case SQLITE_LOCKED:

@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 
 #include <cstdint>
+#include <atomic>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -73,24 +74,31 @@ class Database {
     bool in_transaction() const { return sqlite3_get_autocommit(get()) == 0; }
     void rollback() noexcept;
 
-    // Makes what has been committed durable. May be called from another thread than the rest.
+    // Makes what has been committed durable, and moves what is in the WAL file into the database if that is much. May
+    // be called from another thread than the rest.
     void sync();
     // Keeps the WAL file from growing for ever: moves it into the database where readers allow for it. `always`: even
     // if it is small.
     void shrink_wal(bool always);
 
-    // Of the last error. `what` says what was tried, if it was something that can be named.
-    [[noreturn]] void fail(const std::string &what = {}, ExitCode code = ExitCode::kFailed) const;
+    // Of the last error of `database` (by default, that of the rest). `what` says what was tried, if it was something
+    // that can be named.
+    [[noreturn]] void fail(const std::string &what = {}, ExitCode code = ExitCode::kFailed,
+                           sqlite3 *database = nullptr) const;
 
  private:
     struct Closer {
         void operator()(sqlite3 *database) const { sqlite3_close_v2(database); }
     };
     void look();
+    void open_beside();
+    static int after_commit(void *self, sqlite3 *database, const char *name, int wal_pages);
 
     std::string file_;
     std::unique_ptr<sqlite3, Closer> database_;
-    int wal_ = -1;  // file descriptor
+    std::unique_ptr<sqlite3, Closer> beside_;  // a connection of sync()'s own
+    std::atomic<int> wal_pages_{0};            // after the last commit
+    int wal_ = -1;                             // file descriptor
 };
 
 // "order" with its quotes.
