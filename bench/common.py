@@ -33,6 +33,8 @@ PLUGINS = {
         Plugin("cdc_plugin", "cdc_plugin"),
         Plugin("pgoutput_text", "pgoutput", PGOUTPUT, peer=True),
         Plugin("pgoutput_binary", "pgoutput", {**PGOUTPUT, "binary": "true"}, peer=True),
+        Plugin("pgoutput_streaming", "pgoutput",
+               {**PGOUTPUT, "binary": "true", "proto_version": "2", "streaming": "on"}, peer=True),
         Plugin("test_decoding", "test_decoding", peer=True),
         Plugin("wal2json", "wal2json", {"format-version": "2"}, peer=True),
         Plugin("decoderbufs", "decoderbufs", peer=True),

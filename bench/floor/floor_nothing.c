@@ -1,6 +1,6 @@
 /*
  * Output plugin that emits nothing: what remains is the price of logical decoding itself, reading WAL, reassembling
- * transactions and calling back for every change. No plugin can be faster.
+ * transactions and calling back for every change. No plugin that waits for commits can be faster.
  */
 #include "postgres.h"
 

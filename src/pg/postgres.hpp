@@ -102,6 +102,7 @@ extern "C" {
 #include "utils/typcache.h"
 #include "utils/uuid.h"
 #include "utils/varlena.h"
+#include "utils/wait_event.h"
 #include "utils/xid8.h"
 #if PG_VERSION_NUM >= 160000
 #include "varatt.h"

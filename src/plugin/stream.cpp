@@ -111,7 +111,7 @@ Stream *open_stream(LogicalDecodingContext *ctx, const Options &options) {
         static_cast<Size>(options.max_value_bytes == 0 ? kMaxValueBytes : options.max_value_bytes);
     encoder.record_bytes = encode::kMaxRecordBytes;
     encoder.utf8 = GetDatabaseEncoding() == PG_UTF8;
-    stream->aside = pg::make_buffer(context, kept_bytes(stream));
+    stream->aside = pg::make_buffer(context, 1024);
     prepare_spools(stream);
     if (options.format == Format::kJson) {
         encoder.record_bytes /= kJsonGrowth;
