@@ -51,7 +51,7 @@ is(sql($standby, q(SELECT concat_ws(' ', slot_name, level, slot_type, wal_status
     'cascade ok physical reserved', 'standby: its own slot, not the primary\'s');
 write_wal($primary, 6);
 $primary->wait_for_catchup($standby);
-wait_samples($standby, 3);
+wait_samples($standby, 6);
 is(sql($standby, q(SELECT concat_ws(' ', level, cause, cap_source, retained_bytes > cap_bytes) FROM cdc.slots)),
     'critical consumer_down policy t', 'standby: a slot that nobody reads retains the WAL that comes');
 is(sql($standby, q(SELECT concat_ws(' ', slot_name, kind, level) FROM cdc.alerts ORDER BY alert DESC LIMIT 1)),
@@ -123,7 +123,7 @@ $primary->stop('fast');
 my $replica = guard_node('replica', level => 'replica', conf => $conf);
 sql($replica, q(SELECT pg_create_physical_replication_slot('physical', true)));
 write_wal($replica, 2);
-wait_samples($replica, 3);
+wait_samples($replica, 5);
 is(sql($replica, q(SELECT concat_ws(' ', slot_name, level, cause) FROM cdc.slots)), 'physical ok consumer_down',
     'wal_level = replica: physical slots');
 is(sql($replica, q(SELECT count(*) > 3 FROM cdc.slot_history)), 't', 'wal_level = replica: a history');
