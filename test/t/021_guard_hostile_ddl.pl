@@ -159,7 +159,7 @@ is(steady_alerts(), $alerted, 'was not alerted of again, through all of that');
 # The history is short, and must have samples of before at the end of this.
 set_conf($node, 'cdc_plugin.guard_interval' => '500ms');
 my $samples = status('samples');
-my $worker = status('worker_pid');
+$worker = status('worker_pid');
 my $ended = sql('postgres', 'SELECT clock_timestamp()');
 sql('postgres', "SELECT pg_terminate_backend($worker)");
 wait_for_new_worker($worker);
