@@ -135,7 +135,11 @@ extern "C" void stream_message_cb(LogicalDecodingContext *ctx, ReorderBufferTXN 
 }
 
 extern "C" void stream_abort_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr) {
-    pg::guarded([=] { roll_back_spooled(stream_of(ctx), txn); });
+    pg::guarded([=] {
+        if (txn->toptxn == nullptr) {
+            forget_spooled(stream_of(ctx), txn);
+        }
+    });
 }
 
 extern "C" void stream_commit_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr commit_lsn) {

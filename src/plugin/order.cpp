@@ -41,10 +41,17 @@ TakenRun take_run(Stream *stream) {
     taken.pieces = static_cast<Piece *>(MemoryContextAlloc(stream->context, taken.piece_count * sizeof(Piece)));
     taken.pieces[0] = start;
     memcpy(taken.pieces + 1, stream->pieces + first, (taken.piece_count - 1) * sizeof(Piece));
+    taken.pieces[0].kind = PieceKind::kRecords;  // behind a definition
     stream->piece_count = first;
     batch.used = run.at;
+    if (stream->full_at > run.at) {
+        stream->full_at = 0;
+    }
     stream->transaction.ordinal = run.ordinal;
     stream->transaction.record_count = run.record_count;
+    if (stream->spool != nullptr) {
+        open_piece(stream, taken.pieces[0]);
+    }
     return taken;
 }
 
@@ -90,6 +97,9 @@ void put_back(Stream *stream, const TakenRun &taken) {
         }
         transaction.ordinal += (last ? taken.ordinal : taken.pieces[i + 1].ordinal) - piece.ordinal;
         transaction.record_count += (last ? taken.record_count : taken.pieces[i + 1].record_count) - piece.record_count;
+    }
+    if (stream->full_at == 0 && stream->batch.used >= static_cast<Size>(stream->options.batch_bytes)) {
+        stream->full_at = 1;  // somewhere within
     }
     end_record(stream);
     pfree(taken.pieces);

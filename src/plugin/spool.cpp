@@ -2,6 +2,7 @@
 #include "spool.hpp"
 
 #include "../pg/boundary.hpp"
+#include "../pg/compat.hpp"
 #include "../wire/records.hpp"
 #include "../wire/renumber.hpp"
 
@@ -25,12 +26,9 @@ struct Block {
 struct Spool {
     Spool *next;  // of all there are
     ReorderBufferTXN *txn;
-    File file;               // -1: not made yet
-    off_t size;              // bytes in it
-    uint64 ordinal;          // of the last change, rolled back or not
-    TransactionId *aborted;  // subtransactions, sorted when the spool is sent
-    int aborted_count;
-    int aborted_room;
+    File file;       // -1: not made yet
+    off_t size;      // bytes in it
+    uint64 ordinal;  // of the last change, rolled back or not
     bool sent;
     RepOriginId origin_id;  // of its changes, as far as is known
     char *origin_name;      // as catalogs had it then; in UTF-8
@@ -61,6 +59,9 @@ void note_origin(Stream *stream, Spool *spool) {
     const RepOriginId origin = spool->txn->origin_id;
     if (origin != InvalidRepOriginId && origin != spool->origin_id) {
         const std::string_view name = find_origin_name(stream, origin);
+        if (spool->origin_name != nullptr) {
+            pfree(spool->origin_name);
+        }
         spool->origin_id = origin;
         spool->origin_name = static_cast<char *>(MemoryContextAllocZero(stream->context, name.size() + 1));
         memcpy(spool->origin_name, name.data(), name.size());
@@ -154,9 +155,30 @@ int compare_xids(const void *a, const void *b) {
     return left < right ? -1 : left > right;
 }
 
-bool is_aborted(const Spool *spool, TransactionId xid) {
-    return TransactionIdIsValid(xid) && spool->aborted_count > 0 &&
-           bsearch(&xid, spool->aborted, static_cast<Size>(spool->aborted_count), sizeof xid, compare_xids) != nullptr;
+// The subtransactions of a transaction that has committed. Those that were rolled back are none of it any more; the
+// server does not tell of each of them that it told changes of.
+struct Survivors {
+    TransactionId *xids;
+    Size count;
+
+    bool have(TransactionId xid) const {
+        return !TransactionIdIsValid(xid) ||
+               (count > 0 && bsearch(&xid, xids, count, sizeof xid, compare_xids) != nullptr);
+    }
+};
+
+Survivors survivors_of(const Stream *stream, ReorderBufferTXN *txn) {
+    Survivors survivors{nullptr, 0};
+    const Size room = (static_cast<Size>(txn->nsubtxns) + 1) * sizeof(TransactionId);
+    survivors.xids = static_cast<TransactionId *>(MemoryContextAllocHuge(stream->context, room));
+    // (The macros for lists are not C++.)
+    const dlist_node *const head = &txn->subtxns.head;
+    for (const dlist_node *node = head->next; node != nullptr && node != head; node = node->next) {
+        const char *const at = reinterpret_cast<const char *>(node) - offsetof(ReorderBufferTXN, node);
+        survivors.xids[survivors.count++] = reinterpret_cast<const ReorderBufferTXN *>(at)->xid;
+    }
+    qsort(survivors.xids, survivors.count, sizeof(TransactionId), compare_xids);
+    return survivors;
 }
 
 // Sends records one after the other, so that batches end where they would have ended without the spool.
@@ -171,6 +193,7 @@ void send_records(LogicalDecodingContext *ctx, Stream *stream, std::string_view 
         } else {
             wire::append_renumbered(stream->batch, record, -static_cast<int64>(dropped_ordinals), error);
         }
+        end_record(stream);
         send_full_batch(ctx, stream);
     }
     if (error) {
@@ -180,7 +203,7 @@ void send_records(LogicalDecodingContext *ctx, Stream *stream, std::string_view 
 }
 
 // Sends what is left of a block; returns the ordinals of what was rolled back in it.
-uint64 send_block(LogicalDecodingContext *ctx, Stream *stream, const Spool *spool, const Block &block,
+uint64 send_block(LogicalDecodingContext *ctx, Stream *stream, const Survivors &survivors, const Block &block,
                   uint64 dropped_before) {
     const wire::Buffer &content = stream->aside;
     OpenTransaction &transaction = stream->transaction;
@@ -200,7 +223,7 @@ uint64 send_block(LogicalDecodingContext *ctx, Stream *stream, const Spool *spoo
         if (i + 1 < block.piece_count) {
             next = piece_at(i + 1);
         }
-        if (is_aborted(spool, piece.xid)) {
+        if (!survivors.have(piece.xid)) {
             dropped += next.ordinal - piece.ordinal;
         } else if (next.at > piece.at && !(piece.kind == PieceKind::kLocalOnly && from_elsewhere) &&
                    !(piece.kind == PieceKind::kDefinition &&
@@ -342,25 +365,6 @@ void spool_local_only(Stream *stream, bool local_only) {
     open_piece(stream, piece);
 }
 
-void roll_back_spooled(Stream *stream, ReorderBufferTXN *txn) {
-    if (txn->toptxn == nullptr) {
-        forget_spooled(stream, txn);
-        return;
-    }
-    Spool *const spool = spool_of(txn->toptxn);
-    if (spool == nullptr) {
-        return;
-    }
-    if (spool->aborted_count == spool->aborted_room) {
-        spool->aborted_room = Max(16, spool->aborted_room * 2);
-        const Size size = static_cast<Size>(spool->aborted_room) * sizeof(TransactionId);
-        spool->aborted =
-            static_cast<TransactionId *>(spool->aborted == nullptr ? MemoryContextAllocHuge(stream->context, size)
-                                                                   : repalloc_huge(spool->aborted, size));
-    }
-    spool->aborted[spool->aborted_count++] = txn->xid;
-}
-
 void send_spooled(LogicalDecodingContext *ctx, Stream *stream, ReorderBufferTXN *txn) {
     Spool *const spool = find_or_make_spool(stream, txn);
     if (spool->sent) {
@@ -373,9 +377,7 @@ void send_spooled(LogicalDecodingContext *ctx, Stream *stream, ReorderBufferTXN 
     if (spool->origin_name != nullptr && spool->origin_id == transaction.origin_id) {
         transaction.origin_name = spool->origin_name;
     }
-    if (spool->aborted_count > 1) {
-        qsort(spool->aborted, static_cast<Size>(spool->aborted_count), sizeof(TransactionId), compare_xids);
-    }
+    const Survivors survivors = survivors_of(stream, txn);
     uint64 dropped = 0;  // ordinals of changes that were rolled back
     for (SpoolReader reader{spool->file, spool->size, 0}; reader.at < reader.end;) {
         CHECK_FOR_INTERRUPTS();
@@ -385,8 +387,10 @@ void send_spooled(LogicalDecodingContext *ctx, Stream *stream, ReorderBufferTXN 
         pg::reset_buffer(stream->aside, kBlock);
         reader.read(stream->aside.reserve(size), size);
         stream->aside.used = size;
-        dropped += send_block(ctx, stream, spool, block, dropped);
+        dropped += send_block(ctx, stream, survivors, block, dropped);
+        pg::update_progress(ctx, false);  // should all of it have been rolled back
     }
+    pfree(survivors.xids);
     transaction.ordinal = spool->ordinal - dropped;
     spool->sent = true;
 }
@@ -410,10 +414,8 @@ void forget_spooled(Stream *stream, ReorderBufferTXN *txn) {
             ereport(WARNING, errcode_for_file_access(), errmsg("could not remove file \"%s\": %m", name));
         }
     }
-    for (void *const memory : {static_cast<void *>(spool->aborted), static_cast<void *>(spool->origin_name)}) {
-        if (memory != nullptr) {
-            pfree(memory);
-        }
+    if (spool->origin_name != nullptr) {
+        pfree(spool->origin_name);
     }
     pfree(spool);
 }

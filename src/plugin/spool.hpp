@@ -58,9 +58,6 @@ void open_piece(Stream *stream, Piece piece);
 Piece piece_at_run(const Stream *stream);
 Size first_piece_of_run(const Stream *stream);
 
-// The (sub)transaction was rolled back.
-void roll_back_spooled(Stream *stream, ReorderBufferTXN *txn);
-
 // Begins a transaction that has committed, and sends what it has spooled, unless that is done already. What is decoded
 // of it afterwards is sent as usual.
 void send_spooled(LogicalDecodingContext *ctx, Stream *stream, ReorderBufferTXN *txn);

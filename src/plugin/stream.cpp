@@ -64,6 +64,17 @@ void send_as_json(LogicalDecodingContext *ctx, Stream *stream, bool last) {
     }
 }
 
+void send_message(LogicalDecodingContext *ctx, const Stream *stream, std::string_view records, bool last) {
+    OutputPluginPrepareWrite(ctx, last);
+    if (stream->options.framing == Framing::kDelimited) {
+        uint8_t length[wire::kMaxVarint];
+        const uint8_t *const end = wire::put_varint(length, records.size());
+        appendBinaryStringInfo(ctx->out, reinterpret_cast<char *>(length), static_cast<int>(end - length));
+    }
+    appendBinaryStringInfo(ctx->out, records.data(), static_cast<int>(records.size()));
+    OutputPluginWrite(ctx, last);
+}
+
 // To be called at the end of each transaction; `sent` is false for one that was skipped.
 void report_transaction_end(LogicalDecodingContext *ctx, Stream *stream, bool sent) {
     // Behind a transaction that was sent, the server only takes a sample of the lag, at most one a second, yet reads
@@ -198,30 +209,44 @@ void ensure_defined(LogicalDecodingContext *ctx, Stream *stream, CachedRelation 
 }
 
 void send_full_batch(LogicalDecodingContext *ctx, Stream *stream) {
-    if (stream->batch.used >= static_cast<Size>(stream->options.batch_bytes) ||
-        (stream->options.format == Format::kJson && stream->batch.used > 0)) {
-        send_batch(ctx, stream, false);
+    wire::Buffer &batch = stream->batch;
+    if (stream->options.format == Format::kJson ? batch.used == 0 : stream->full_at == 0) {
+        return;
     }
+    if (stream->options.format == Format::kJson || stream->full_at == batch.used) {
+        send_batch(ctx, stream, false);
+        return;
+    }
+    const std::string_view bytes = pg::contents(batch);
+    wire::Error error;
+    wire::Reader records(bytes, bytes.data(), error);
+    wire::Field record;
+    Size sent = 0;
+    while (records.next(record)) {
+        const auto end = static_cast<Size>(records.position() - bytes.data());
+        if (end - sent >= static_cast<Size>(stream->options.batch_bytes)) {
+            send_message(ctx, stream, bytes.substr(sent, end - sent), false);
+            sent = end;
+        }
+    }
+    const Size rest = batch.used - sent;
+    memmove(batch.data, batch.data + sent, rest);
+    reset_batch(stream);
+    batch.used = rest;
+    end_record(stream);
 }
 
 void reset_batch(Stream *stream) {
     pg::reset_buffer(stream->batch, kept_bytes(stream));
     stream->complete = 0;
+    stream->full_at = 0;
 }
 
 void send_batch(LogicalDecodingContext *ctx, Stream *stream, bool last) {
     if (stream->options.format == Format::kJson) {
         send_as_json(ctx, stream, last);
     } else {
-        OutputPluginPrepareWrite(ctx, last);
-        if (stream->options.framing == Framing::kDelimited) {
-            uint8_t length[wire::kMaxVarint];
-            const uint8_t *const end = wire::put_varint(length, stream->batch.used);
-            appendBinaryStringInfo(ctx->out, reinterpret_cast<char *>(length), static_cast<int>(end - length));
-        }
-        appendBinaryStringInfo(ctx->out, reinterpret_cast<char *>(stream->batch.data),
-                               static_cast<int>(stream->batch.used));
-        OutputPluginWrite(ctx, last);
+        send_message(ctx, stream, pg::contents(stream->batch), last);
     }
     reset_batch(stream);
 }

@@ -40,6 +40,7 @@ struct Stream {
     MemoryContext context;
     wire::Buffer batch;  // records that are not sent yet
     Size complete;       // end of the last complete record in it
+    Size full_at;        // end of the record that made it full; 0: it is not
     wire::Buffer json;   // with format=json, the record that is being sent
     encode::Encoder encoder;
     RelationCache *relations;
@@ -84,9 +85,12 @@ void ensure_defined(LogicalDecodingContext *ctx, Stream *stream, CachedRelation 
 // To be called behind each record.
 inline void end_record(Stream *stream) {
     stream->complete = stream->batch.used;
+    if (stream->full_at == 0 && stream->complete >= static_cast<Size>(stream->options.batch_bytes)) {
+        stream->full_at = stream->complete;
+    }
 }
 
-// Sends the batch, if it is full.
+// Sends the batch, if it is full; in several messages, if more records were written since.
 void send_full_batch(LogicalDecodingContext *ctx, Stream *stream);
 
 // Empties the batch.

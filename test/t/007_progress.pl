@@ -70,7 +70,7 @@ is(join(' ', map { "$_->{prefix}:$_->{content}" } changes(drain($node, 'beat', o
 
 $node->safe_psql('postgres', q{
     BEGIN;
-    INSERT INTO other SELECT n, 'filtered' FROM generate_series(1, 1200000) AS n;
+    INSERT INTO other SELECT n, 'filtered' FROM generate_series(1, 3600000) AS n;
     COMMIT;
     INSERT INTO wanted VALUES (2);
 });

@@ -11,7 +11,7 @@ use Test::More;
 
 my $clients = 4;
 my $node = cdc_node('spool', conf => "logical_decoding_work_mem = 64kB\nautovacuum = off\nfsync = off\nmax_connections = 40"
-      . "\nclient_min_messages = warning\nmax_replication_slots = 20\nmax_wal_senders = 20\ndeadlock_timeout = 100ms");
+      . "\nclient_min_messages = warning\nmax_replication_slots = 30\nmax_wal_senders = 20\ndeadlock_timeout = 100ms");
 $node->safe_psql('postgres', q{
     CREATE TABLE shared (id bigint PRIMARY KEY, n int, body text);
     ALTER TABLE shared REPLICA IDENTITY FULL;
@@ -131,23 +131,6 @@ die 'there is nothing to compare' if !$ran;
 $node->safe_psql('postgres', q(INSERT INTO shared VALUES (-1, 0, 'the end')));
 my $end = current_lsn($node);
 
-# The records of a file, without the batches that they came in. (Those of the live stream may be cut anywhere.)
-sub records {
-    my ($file) = @_;
-    my $bytes = slurp_file($file);
-    my ($at, $records) = (0, '');
-    while ($at < length($bytes)) {
-        my ($size, $shift, $byte) = (0, 0, 0x80);
-        for (; $byte & 0x80; $shift += 7) {
-            $byte = ord(substr($bytes, $at++, 1));
-            $size |= ($byte & 0x7F) << $shift;
-        }
-        $records .= substr($bytes, $at, $size);
-        $at += $size + 1;
-    }
-    return $records;
-}
-
 sub with_memory {
     my ($memory, $slot, $options) = @_;
     local $ENV{PGOPTIONS} = "-c logical_decoding_work_mem=$memory";
@@ -156,7 +139,7 @@ sub with_memory {
 
 sub same {
     my ($file, $expected, $what) = @_;
-    return if ok(records($file) eq records($expected), $what);
+    return if ok(slurp_file($file) eq slurp_file($expected), $what);
     my @got = events($file);
     my @expected = events($expected);
     my $at = 0;
@@ -234,6 +217,118 @@ my $server = $node->safe_psql('postgres', q{
     FROM pg_logical_slot_get_changes('tie_server', NULL, NULL)});
 note(substr($server, 0, 100));
 isnt($server, $expected, 'which is not the order that the server gives');
+
+# In the stream's own words: what a SQL function gives with little memory and with much.
+sub same_in_sql {
+    my ($slot, $memory, $what) = @_;
+    my $query = sub {
+        return $node->safe_psql('postgres', qq{
+            SET logical_decoding_work_mem = '$_[0]';
+            SELECT count(*), md5(string_agg(data, '' ORDER BY number)), sum(length(data))
+            FROM (SELECT data, row_number() OVER () AS number
+                  FROM pg_logical_slot_peek_binary_changes('$slot', NULL, NULL)) AS peeked});
+    };
+    is($query->($memory), $query->('2GB'), $what);
+    return;
+}
+
+# Messages in front of changes of relations that the stream has described already.
+$node->safe_psql('postgres', q{
+    DO $$ BEGIN FOR i IN 0 .. 19 LOOP EXECUTE format('CREATE TABLE many_%s (n int, body text)', i); END LOOP; END $$});
+create_slot($node, 'described');
+$node->safe_psql('postgres', q{
+    DO $$ BEGIN FOR i IN 0 .. 19 LOOP EXECUTE format('INSERT INTO many_%s VALUES (-1)', i); END LOOP; END $$});
+$node->safe_psql('postgres', q{
+    DO $$
+    BEGIN
+        FOR i IN 1 .. 1500 LOOP
+            BEGIN
+                PERFORM pg_logical_emit_message(true, 'tie', i::text);
+            EXCEPTION WHEN division_by_zero THEN
+            END;
+            BEGIN
+                EXECUTE format('INSERT INTO many_%s VALUES (%s, ''another'')', i % 20, i);
+            EXCEPTION WHEN division_by_zero THEN
+            END;
+        END LOOP;
+    END $$});
+same_in_sql('described', '64kB', 'no message is lost with a definition that the stream has');
+is($node->safe_psql('postgres', q(
+        SET logical_decoding_work_mem = '64kB';
+        SELECT count(*) FROM cdc.peek_changes('described') WHERE op = 'message')), 1500, 'not one');
+
+# Rows of one WAL record, in batches of any size.
+create_slot($node, 'copied');
+$node->safe_psql('postgres', q{
+    CREATE TABLE copied (n int, body text);
+    COPY copied FROM PROGRAM 'for n in $(seq 5000); do echo "$n	some text"; done'});
+for my $bytes (1, 500, 65536) {
+    is($node->safe_psql('postgres', qq{
+            SET logical_decoding_work_mem = '64kB';
+            SELECT count(*), sum(length(data)) FROM pg_logical_slot_peek_binary_changes('copied', NULL, NULL, 'batch_bytes', '$bytes')}),
+        $node->safe_psql('postgres', qq{
+            SET logical_decoding_work_mem = '2GB';
+            SELECT count(*), sum(length(data)) FROM pg_logical_slot_peek_binary_changes('copied', NULL, NULL, 'batch_bytes', '$bytes')}),
+        "COPY in batches of $bytes bytes");
+}
+is($node->safe_psql('postgres', q{
+        SELECT count(*) FROM pg_logical_slot_peek_binary_changes('copied', NULL, NULL, 'batch_bytes', '1')}), 5003,
+    'batch_bytes=1: each row of a COPY is a message');
+
+# Subtransactions that the server does not say were rolled back: those that it had itself written to disk in part.
+create_slot($node, 'serialized');
+$node->safe_psql('postgres', q{
+    CREATE TABLE big (id int PRIMARY KEY, body text, n int);
+    ALTER TABLE big ALTER body SET STORAGE EXTERNAL});
+$node->safe_psql('postgres', q{
+    BEGIN;
+    INSERT INTO big VALUES (1, repeat('abcdefghij', 1000000), 0);
+    SAVEPOINT x;
+    INSERT INTO big VALUES (2, repeat('abcdefghij', 1000000), 1);
+    ROLLBACK TO x;
+    UPDATE big SET n = 6;
+    COMMIT});
+is($node->safe_psql('postgres', q{
+        SET logical_decoding_work_mem = '64kB';
+        SELECT string_agg(concat(ordinal, ' ', op, ' ', after->>'n'), ', ' ORDER BY ordinal) FROM cdc.peek_changes('serialized')}),
+    '1 insert 0, 2 update 6', 'a subtransaction with a large value that is rolled back leaves nothing');
+same_in_sql('serialized', '64kB', 'and else it is the same');
+
+# A position in the middle of a transaction.
+create_slot($node, 'advanced');
+my $open = session($node);
+$open->query_safe(q{BEGIN; INSERT INTO copied VALUES (1, 'first'); SAVEPOINT a;
+    INSERT INTO copied SELECT g, 'rolled back' FROM generate_series(1, 20000) AS g});
+$node->safe_psql('postgres', q{INSERT INTO tie VALUES (0, 'between')});
+$node->safe_psql('postgres', q{SELECT pg_replication_slot_advance('advanced', pg_current_wal_lsn())});
+$open->query_safe(q{INSERT INTO copied SELECT g, 'rolled back, too' FROM generate_series(1, 300) AS g; ROLLBACK TO a;
+    INSERT INTO copied SELECT g, 'kept' FROM generate_series(1, 10) AS g; COMMIT});
+end_session($open);
+is($node->safe_psql('postgres', q{
+        SET logical_decoding_work_mem = '64kB';
+        SELECT string_agg(DISTINCT after->>'body', ', '), count(*), max(ordinal) FROM cdc.peek_changes('advanced')}),
+    'first, kept|11|11', 'nor does one that was read in part before');
+same_in_sql('advanced', '64kB', 'and else it is the same');
+
+# Thousands of them.
+create_slot($node, 'thousands');
+$node->safe_psql('postgres', q{
+    DO $$
+    BEGIN
+        FOR i IN 1 .. 3000 LOOP
+            BEGIN
+                INSERT INTO tie VALUES (i, 'in a subtransaction');
+                IF i % 3 <> 0 THEN
+                    RAISE 'back';
+                END IF;
+            EXCEPTION WHEN raise_exception THEN
+            END;
+        END LOOP;
+    END $$});
+same_in_sql('thousands', '64kB', 'thousands of subtransactions, most of which are rolled back');
+is($node->safe_psql('postgres', q{
+        SET logical_decoding_work_mem = '64kB';
+        SELECT count(*), max(ordinal) FROM cdc.peek_changes('thousands')}), '1000|1000', 'give what is left of them');
 
 # SQL functions go the same way, inside of a transaction.
 create_slot($node, 'sql');
