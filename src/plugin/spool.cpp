@@ -135,9 +135,11 @@ struct SpoolReader {
 
     void read(void *to, Size size) {
         const auto wanted = static_cast<int>(size);
-        const int got = size > static_cast<Size>(end - at)
-                            ? 0
-                            : FileRead(file, static_cast<char *>(to), wanted, at, WAIT_EVENT_REORDER_BUFFER_READ);
+        int got = 0;
+        if (size <= static_cast<Size>(end - at)) {
+            // Up to 16 it returns an int.
+            got = static_cast<int>(FileRead(file, static_cast<char *>(to), wanted, at, WAIT_EVENT_REORDER_BUFFER_READ));
+        }
         if (got < 0) {
             file_failed("read", file);
         }
