@@ -136,6 +136,7 @@ extern "C" void stream_message_cb(LogicalDecodingContext *ctx, ReorderBufferTXN 
 
 extern "C" void stream_abort_cb(LogicalDecodingContext *ctx, ReorderBufferTXN *txn, XLogRecPtr) {
     pg::guarded([=] {
+        // Not every subtransaction that was rolled back is told of here: send_spooled() finds out itself.
         if (txn->toptxn == nullptr) {
             forget_spooled(stream_of(ctx), txn);
         }

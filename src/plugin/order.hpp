@@ -22,8 +22,8 @@ struct TakenRun {
     uint64 record_count;  // at its end
 };
 
-// Counts a message of a transaction, and puts aside what it comes before. Once it is written, or not,
-// put_back() follows.
+// Counts a message of a transaction, and puts aside what it comes before. put_back() follows, whether the message was
+// written or filtered.
 TakenRun count_message(LogicalDecodingContext *ctx, Stream *stream, XLogRecPtr lsn);
 void put_back(Stream *stream, const TakenRun &taken);
 
