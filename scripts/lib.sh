@@ -118,7 +118,10 @@ run_where_readable() {
 python_with() {
     local python modules="$*"
     for python in python3 /usr/bin/python3; do
-        if as_server_user "$python" -c "import sys, ${modules// /, }; print(sys.executable)" 2>/dev/null; then return; fi
+        # Without importing them: some make folders in HOME.
+        if as_server_user "$python" -c 'import sys, importlib.util
+if not all(map(importlib.util.find_spec, sys.argv[1:])): sys.exit(1)
+print(sys.executable)' "$@" 2>/dev/null; then return; fi
     done
     die "no python3 with the modules $modules: run scripts/setup"
 }
