@@ -63,6 +63,8 @@ What may happen:
 
 Speed and memory:
   --snapshot-jobs N        connections that copy tables at the same time (default: 2)
+  --snapshot-chunk SIZE    parts that large tables are copied in (default: 128MB); after an
+                           interruption, parts that were complete are not copied again
   --group-changes N        a transaction of the sink ends with so many changes (default: 10000),
   --group-time TIME        or when it is so old; sooner if nothing waits (default: 200ms)
   --sync-interval TIME     how often what was applied is made durable and confirmed (default: 1s)
@@ -90,19 +92,20 @@ Exit codes:
   4  a change of a table cannot be followed (see --on-rewrite)
 )";
 
-constexpr int64_t kMinQueue = int64_t{64} << 10;
-constexpr int64_t kMaxQueue = int64_t{16} << 30;
+constexpr int64_t kMinSize = int64_t{64} << 10;
+constexpr int64_t kMaxSize = int64_t{16} << 30;
+constexpr int64_t kBlock = 8192;
 
-size_t parse_queue_size(const std::string &option, const std::string &text) {
+int64_t parse_size(const std::string &option, const std::string &text) {
     const int64_t value =
         with_unit(text, {{"", 1}, {"B", 1}, {"kB", 1 << 10}, {"MB", 1 << 20}, {"GB", int64_t{1} << 30}});
     if (value < 0) {
         refuse(option + ": '" + text + "' is not a size", "Give whole bytes, or a number with B, kB, MB or GB.");
     }
-    if (value < kMinQueue || value > kMaxQueue) {
+    if (value < kMinSize || value > kMaxSize) {
         refuse(option + ": " + text + " is out of range", "It may be 64kB to 16GB.");
     }
-    return static_cast<size_t>(value);
+    return value;
 }
 
 void check_slot(const std::string &slot) {
@@ -290,8 +293,12 @@ void add_options(CLI::App &app, CommandLine &line) {
     add_time(app, "--status-interval", settings.status_interval, 100ms, 1h);
     add_time(app, "--max-retry-delay", settings.max_retry_delay, 100ms, 1h);
     add_time(app, "--stop-timeout", settings.stop_timeout, 0ms, 1h);
-    add(app, "--queue-size",
-        [&settings](const std::string &value) { settings.queue_bytes = parse_queue_size("--queue-size", value); });
+    add(app, "--snapshot-chunk", [&settings](const std::string &value) {
+        settings.snapshot_chunk_blocks = parse_size("--snapshot-chunk", value) / kBlock;
+    });
+    add(app, "--queue-size", [&settings](const std::string &value) {
+        settings.queue_bytes = static_cast<size_t>(parse_size("--queue-size", value));
+    });
     add_text(app, "--metrics", settings.metrics_address);
     add_choice<ProgressMode>(app, "--progress", line.progress,
                              {{"auto", ProgressMode::kAuto},

@@ -76,7 +76,8 @@ Status::Verdict Status::verdict() const {
                         "database of this one");
     }
     if (state->phase == Phase::kSnapshot) {
-        return {ExitCode::kDone, "unfinished", "the first copy is not complete: run makes it, from its start"};
+        return {ExitCode::kDone, "unfinished",
+                "the copy is not complete: run goes on with it, or makes a new one where it cannot"};
     }
     if (!slot) {
         return lost("the slot is gone: see cdc_consumer resnapshot");

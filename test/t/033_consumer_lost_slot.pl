@@ -95,6 +95,29 @@ set_conf($node, dynamic_library_path => $library_path);
 consumer_ok($node, 'run', 'it goes on where it was', %run);
 same_in_sqlite($node, $file, 'goes on', 'public.orders');
 
+# --- at the beginning of a page of WAL --------------------------------------------------------------------------------
+
+# Where a record ends 8 bytes behind a page's header, nobody must take the sink for being ahead of the source.
+my $is_there = 0;
+for my $attempt (1 .. 20) {
+    my $header = q(SELECT (pg_current_wal_insert_lsn() - '0/0') % 8192);
+    my $emit = sub { $node->safe_psql('postgres', "SELECT pg_logical_emit_message(true, 'fill', repeat('x', $_[0]))") };
+    # The first one tells what a message takes beside its payload, if it lies within a page, with its commit.
+    $emit->(10000 - $node->safe_psql('postgres', $header));
+    my $before = $node->safe_psql('postgres', $header);
+    $emit->(1000);
+    my $rest = $node->safe_psql('postgres', $header) - $before - 1000;
+    my $room = 8192 - $node->safe_psql('postgres', $header);
+    next if $room < $rest + 100;
+    $emit->($room - $rest + 8);
+    $is_there = $node->safe_psql('postgres', $header) == 32;
+    last if $is_there;
+}
+ok($is_there, 'a record ends behind the header of a page');
+consumer_ok($node, 'run', 'the sink is there', %run);
+consumer_ok($node, 'run', 'and goes on', %run);
+same_in_sqlite($node, $file, 'there', 'public.orders');
+
 # --- others -----------------------------------------------------------------------------------------------------------
 
 my $other = scratch_file('other.db');

@@ -82,7 +82,7 @@ for my $attempt (1 .. 4) {
 }
 cmp_ok($fewest, '>', $least, 'a reader sees whole tables all the time');
 $consumer = start_consumer($node, %run);
-wait_until('an interrupted copy is made anew', sub {
+wait_until('an interrupted copy is completed, or made anew', sub {
     die $consumer->errors unless $consumer->running;
     return sqlite_rows($file, q(SELECT count(*) FROM cdc_state WHERE phase = 'streaming')) eq '1';
 });
@@ -123,7 +123,10 @@ consumer_ok($node, 'run', 'the next run copies', %stopped, args => ['--until-cau
 same_in_sqlite($node, $stopped, 'after that', @tables);
 
 # The exported snapshot's transaction does not go on while the stream does.
-is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity WHERE application_name LIKE 'cdc_consumer%' AND backend_xmin IS NOT NULL)),
-    '0', 'nothing holds a snapshot');
+$consumer = start_consumer($node, %stopped);
+wait_until('it streams', sub { $consumer->errors =~ /streaming from/ || !$consumer->running });
+is($node->safe_psql('postgres', q(SELECT count(*) FROM pg_stat_activity WHERE backend_xmin IS NOT NULL AND pid <> pg_backend_pid()
+    AND backend_type = 'client backend')), '0', 'nothing holds a snapshot');
+is($consumer->stop, 0, 'SIGTERM ends it');
 
 done_testing();

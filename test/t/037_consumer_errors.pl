@@ -49,8 +49,6 @@ refuses(1, qr/directory|open/, 'a sink in no folder', sink => 'sqlite:/nonexiste
 refuses(2, qr/on-lost-slot|perhaps/, 'an unknown value', args => [ '--on-lost-slot', 'perhaps' ]);
 refuses(2, qr/.+/, 'an unknown option', args => ['--no-such-option']);
 refuses(2, qr/.+/, 'an init file that is not there', args => [ '--init-sql', '/nonexistent' ]);
-refuses(1, qr/no_such_table/, 'an init file that fails', args => [ '--until-caught-up', '--init-sql', do {
-    my $file = scratch_file('init.sql'); append_to_file($file, "CREATE VIEW v AS SELECT 1;\nSELECT * FROM no_such_table;\n"); $file } ]);
 my $text = scratch_file('text');
 append_to_file($text, "this is no database\n" x 100);
 refuses(1, qr/not a database|SQLite/, 'a sink that is another file', sink => "sqlite:$text");

@@ -189,6 +189,8 @@ class SqliteSinkTest : public ::testing::Test, private consumer::StreamEvents {
     }
 
     std::map<uint32_t, consumer::Evolution> evolutions_;  // for the definitions to come, by relation
+    std::vector<consumer::Relation> followed_;
+    bool catching_up_ = false;  // behind begin_catch_up()
     consumer::SinkOptions options_;
     consumer::SinkState state_;
     std::string folder_;
@@ -202,6 +204,14 @@ class SqliteSinkTest : public ::testing::Test, private consumer::StreamEvents {
     void commit(const consumer::Transaction &, const wire::RecordView &) override {}
     void relation(const consumer::Relation &relation, const consumer::Relation *previous,
                   const wire::RecordView &) override {
+        if (catching_up_) {
+            // As the definitions that a sink tells of itself.
+            for (consumer::Relation &known : followed_ = sink().relations(state_.slot)) {
+                if (known.id == relation.id) {
+                    previous = &known;
+                }
+            }
+        }
         sink().define(relation, previous, previous == nullptr ? nullptr : &evolutions_[relation.id]);
     }
     void change(const consumer::Change &change, const wire::RecordView &record) override {

@@ -16,7 +16,7 @@ class ConsumerSqliteSink : public SqliteSinkTest {
     void snapshot(const TestTable &source, const std::vector<std::pair<int64_t, std::string>> &rows) {
         const consumer::Relation relation = source.relation();
         sink().begin_snapshot(state_, {relation});
-        copy(source, rows)->finish();
+        copy(source, rows)->finish({source.id, 1, {}});
         ++state_.position;
         sink().finish_snapshot(state_);
     }
@@ -201,7 +201,7 @@ TEST_F(ConsumerSqliteSink, SnapshotKeepsViewsTriggersAndSearch) {
 TEST_F(ConsumerSqliteSink, SnapshotIsSeenAtItsEnd) {
     snapshot(t_, {{1, "old"}});
     sink().begin_snapshot(state_, {t_.relation()});
-    copy(t_, {{2, "new"}})->finish();
+    copy(t_, {{2, "new"}})->finish({t_.id, 1, {}});
     EXPECT_EQ(query(all_), "1|old|old\n");
     reopen();  // and it is never finished
     EXPECT_EQ(query(all_), "1|old|old\n");
@@ -222,14 +222,89 @@ TEST_F(ConsumerSqliteSink, UnfinishedWriter) {
         sink().begin_snapshot(state_, {bag.relation()});
         auto kept = copy(bag, {{1, "a"}, {1, "a"}});
         copy(bag, {{2, "b"}, {3, "c"}});
-        copy(bag, {{2, "b"}})->finish();
-        kept->finish();
+        copy(bag, {{2, "b"}})->finish({bag.id, 1, {}});
+        kept->finish({bag.id, 1, {}});
         kept.reset();
         sink().finish_snapshot(state_);
         EXPECT_EQ(query(all_), "1|a|a\n1|a|a\n2|b|b\n");
     };
     both();
     both();
+}
+
+// Parts as of different moments: each change makes the row of its key what it is, whatever is there.
+TEST_F(ConsumerSqliteSink, ResumedSnapshot) {
+    const auto full = wire::Before::kFull;
+    snapshot(t_, {{1, "old"}});
+    TestTable other = t_;
+    other.id = 101;
+    other.name = "other";
+    state_.phase = consumer::Phase::kSnapshot;
+    sink().begin_snapshot(state_, {t_.relation(), other.relation()});
+    copy(t_, {{1, "a"}, {2, "b"}, {3, "c"}})->finish({t_.id, 7, {0, 8}});
+    copy(other, {{1, "not complete"}});
+    EXPECT_EQ(sink().copy_progress("s").ranges.size(), 1U);
+    reopen();
+
+    const consumer::CopyProgress progress = sink().copy_progress("s");
+    ASSERT_EQ(progress.relations.size(), 2U);
+    EXPECT_EQ(progress.relations[0].message, t_.relation().message);
+    EXPECT_EQ(progress.relations[1].message, other.relation().message);
+    ASSERT_EQ(progress.ranges.size(), 1U);
+    EXPECT_EQ(progress.ranges[0].relation_id, t_.id);
+    EXPECT_EQ(progress.ranges[0].filenode, 7U);
+    EXPECT_EQ(progress.ranges[0].blocks.first, 0);
+    EXPECT_EQ(progress.ranges[0].blocks.end, 8);
+    EXPECT_TRUE(sink().copy_progress("t").ranges.empty());
+
+    // 2 became 5, then another 2 came; 3 became 6 and 1 became 3; 4, which is copied, came last.
+    sink().resume_snapshot(state_);
+    copy(t_, {{2, "second"}, {3, "a"}, {4, "d"}, {6, "c"}})->finish({t_.id, 7, {8, {}}});
+    sink().begin_catch_up();
+    catching_up_ = true;
+    reader_ = std::make_unique<consumer::StreamReader>();
+    table(t_);
+    update(t_, full, 2, {"b", "b"}, 5, {"~", "B"});
+    insert(t_, 2, {"second", "second"});
+    update(t_, full, 3, {"c", "c"}, 6, {"c", "c"});
+    update(t_, full, 1, {"a", "a"}, 3, {"a", "a"});
+    apply();
+    EXPECT_EQ(query(all_), "1|old|old\n");
+    reopen();  // in the midst of it
+    sink().resume_snapshot(state_);
+    sink().begin_catch_up();
+    reader_ = std::make_unique<consumer::StreamReader>();
+    table(t_);
+    insert(t_, 4, {"d", "d"});
+    remove(t_, 7);  // which came and went between two parts
+    apply();
+    table(t_);
+    update(t_, 9, {"~", "x"});
+    EXPECT_NE(failure().find("does not say all of its row"), std::string::npos);
+    TestTable next = t_;
+    next.id = 102;
+    table(next);
+    EXPECT_NE(failure().find("was not there when the copy was begun"), std::string::npos);
+    reader_ = std::make_unique<consumer::StreamReader>();
+    evolutions_[t_.id].steps = {step(SchemaStep::kAddColumn, "c")};
+    table(t_);
+    EXPECT_NE(failure().find("was altered since the copy was begun"), std::string::npos);
+
+    state_.phase = consumer::Phase::kStreaming;
+    sink().finish_snapshot(state_);
+    EXPECT_EQ(query(all_), "2|second|second\n3|a|a\n4|d|d\n5|b|B\n6|c|c\n");
+    EXPECT_EQ(query("SELECT * FROM other"), "1|not complete|not complete\n");
+    EXPECT_TRUE(sink().copy_progress("s").ranges.empty());
+    EXPECT_TRUE(sink().copy_progress("s").relations.empty());
+}
+
+TEST_F(ConsumerSqliteSink, OneWriter) {
+    table(t_);
+    apply();
+    const auto other = consumer::open_sqlite_sink(file_, options_);
+    EXPECT_EQ(other->states().size(), 1U);  // anybody may look
+    EXPECT_THROW(other->save_state(state_), Failure);
+    EXPECT_THROW(other->begin(), Failure);
 }
 
 TEST_F(ConsumerSqliteSink, InitSql) {

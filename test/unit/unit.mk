@@ -11,6 +11,7 @@ UNIT_TESTS = $(sort $(wildcard test/unit/*.cpp))
 UNIT_TEST_OBJS = $(UNIT_TESTS:%.cpp=$(UNIT_BUILD)/%.o)
 # What of the consumer needs no server, and its libraries.
 UNIT_CONSUMER_SOURCES = $(wildcard src/consumer/model/*.cpp src/consumer/sink/sqlite*.cpp) \
+	src/consumer/sink/catch_up.cpp \
 	src/consumer/sink/postgres_value.cpp src/consumer/sink/postgres_copy.cpp src/consumer/postgres/binary_copy.cpp \
 	src/consumer/source/message_queue.cpp src/consumer/command_line.cpp \
 	src/program/options.cpp src/program/option_values.cpp

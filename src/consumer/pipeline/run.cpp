@@ -2,9 +2,9 @@
 #include "run.hpp"
 
 #include "applier.hpp"
+#include "copy.hpp"
 #include "retry.hpp"
 #include "slot_check.hpp"
-#include "snapshot.hpp"
 #include "stream.hpp"
 
 #include "../source/source.hpp"
@@ -94,7 +94,7 @@ class Runner {
             source.check_server();
             open();
             SinkState state = find_state(source);
-            copy(source, state);
+            copy(source, state, [] {});
         } catch (const ServerError &error) {
             throw Failure(described(error), error.hint());
         }
@@ -145,11 +145,6 @@ class Runner {
         return state;
     }
 
-    std::string selection() const {
-        return settings_.exclude_tables.empty() ? settings_.tables
-                                                : settings_.tables + " except " + settings_.exclude_tables;
-    }
-
     void attempt(bool &copy_anew, Retry &retry) {
         Source source(settings_.source);
         source.check_server();
@@ -160,19 +155,22 @@ class Runner {
         if (!copy_anew) {
             copy_anew = must_copy(source, state, slot);
         }
-        if (copy_anew) {
-            copy(source, state);
-            copy_anew = false;
-        }
         wait_for_walsender(slot);
-        counters_.phase = 2;
-        counters_.applied_lsn = state.position;
-        stream(settings_, source, *sink_, reader_, state, counters_, stop_, [&] {
+        const auto connected = [&] {
             retry.reset();
             streamed_ = true;
             look_again_ = true;
             lost_since_ = Clock::time_point();
-        });
+        };
+        if (copy_anew) {
+            copy(source, state, connected);
+            copy_anew = false;
+            check_slot(source, state);
+        }
+        counters_.phase = 2;
+        counters_.applied_lsn = state.position;
+        const Lsn target = settings_.until_caught_up ? source.target_lsn() : 0;
+        stream(settings_, source, *sink_, reader_, state, target, counters_, stop_, connected);
     }
 
     // The walsender of a connection that broke holds the slot until it notices.
@@ -180,6 +178,16 @@ class Runner {
         if (slot && slot->active && lost_since_ != Clock::time_point() && Clock::now() - lost_since_ < kPatience) {
             throw ConnectionLost("replication slot \"" + settings_.slot + "\" is still in use by process " +
                                  std::to_string(slot->active_pid));
+        }
+    }
+
+    // Somebody else may have dropped and made a slot that nobody read from while the tables were copied.
+    void check_slot(Source &source, const SinkState &state) const {
+        const std::string loss = find_loss(settings_.slot, source.slot(settings_.slot), state.position,
+                                           source.current_lsn(), source.database());
+        if (!loss.empty()) {
+            throw Failure(loss, "Is the slot another consumer's, too? Give each one a slot of its own.",
+                          ExitCode::kLostSlot);
         }
     }
 
@@ -192,10 +200,9 @@ class Runner {
             return false;
         }
         if (known_ && state.phase == Phase::kSnapshot) {
-            spdlog::info("a copy was interrupted: copying anew");
             return true;
         }
-        if (known_ && state.tables != selection()) {
+        if (known_ && state.tables != Copy::selection(settings_)) {
             throw Failure(sink_->name() + " is a copy of other tables: " + state.tables,
                           "Copy the tables anew with \"cdc_consumer resnapshot\", or name the same ones.");
         }
@@ -214,71 +221,12 @@ class Runner {
         return true;
     }
 
-    // A new slot, and a copy of the tables as of its start.
-    void copy(Source &source, SinkState &state) {
-        counters_.phase = 1;
-        copied_rows_ = 0;
-        const std::optional<SlotInfo> old_slot = source.slot(settings_.slot);
-        if (old_slot && old_slot->plugin != "cdc_plugin") {
-            throw Failure(
-                "replication slot \"" + settings_.slot + "\" belongs to the output plugin \"" + old_slot->plugin + '"',
-                "Choose another slot name.");
-        }
-        source.tables(settings_.tables, settings_.exclude_tables);  // what it refuses must change nothing
-        state.tables = selection();
-        state.phase = Phase::kSnapshot;
-        sink_->save_state(state);  // before the slot: from here on, the slot is this sink's to drop
-        if (old_slot) {
-            source.drop_slot(settings_.slot);
-        }
-        const NewSlot slot = source.create_slot(settings_.slot, stop_);
-        try {
-            SnapshotOptions options;
-            options.jobs = settings_.snapshot_jobs;
-            options.stop = &stop_;
-            const std::vector<SourceTable> tables = tables_under(source, slot.snapshot());
-            spdlog::info("copying {} tables as of {}", tables.size(), lsn_text(slot.consistent_point()));
-            copy_tables(settings_.source, slot.snapshot(), tables, *sink_, state, slot.consistent_point(), options,
-                        [this](const SnapshotProgress &progress) { count(progress); });
-        } catch (const ConnectionLost &) {
-            // What the sink was about to commit may be in it: then the copy is complete, and needs this slot. The next
-            // attempt sees it, and otherwise drops the slot.
-            throw;
-        } catch (...) {
-            drop_quietly();
-            throw;
-        }
-        state.phase = Phase::kStreaming;
-        state.position = slot.consistent_point();
-        ++counters_.snapshots;
-        spdlog::info("the copy is complete: {} rows", copied_rows_);
-    }
-
-    // Tables that came to be while the slot was made are not in its stream from their first row on.
-    std::vector<SourceTable> tables_under(Source &source, const std::string &snapshot) {
-        Connection &connection = source.connection();
-        connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
-        connection.query("SET TRANSACTION SNAPSHOT " + connection.quote_literal(snapshot));
-        std::vector<SourceTable> tables = source.tables(settings_.tables, settings_.exclude_tables);
-        connection.query("COMMIT");
-        return tables;
-    }
-
-    void count(const SnapshotProgress &progress) {
-        counters_.snapshot_tables = progress.tables;
-        counters_.snapshot_tables_done = progress.tables_done;
-        counters_.snapshot_blocks = static_cast<uint64_t>(progress.blocks);
-        counters_.snapshot_blocks_done = static_cast<uint64_t>(progress.blocks_done);
-        counters_.snapshot_rows += progress.rows - copied_rows_;
-        copied_rows_ = progress.rows;
-    }
-
-    // A slot that nobody will read from would hold back WAL.
-    void drop_quietly() noexcept {
-        try {
-            Source(settings_.source).drop_slot(settings_.slot);
-        } catch (const std::exception &error) {
-            spdlog::warn("slot \"{}\" could not be dropped: {}", settings_.slot, error.what());
+    // Brings the sink to where the stream can go on: completes an interrupted copy, or makes a new one.
+    void copy(Source &source, SinkState &state, const std::function<void()> &connected) {
+        const bool interrupted = known_ && state.phase == Phase::kSnapshot;
+        Copy copy(settings_, source, *sink_, state, counters_, stop_);
+        if (!interrupted || !copy.complete(reader_, connected)) {
+            copy.make_anew();
         }
     }
 
@@ -288,11 +236,10 @@ class Runner {
     StreamReader reader_;
     SinkOptions options_;
     std::unique_ptr<Sink> sink_;
-    uint64_t copied_rows_ = 0;  // in the copy at hand
-    bool known_ = false;        // the sink has a state of this slot
-    bool connected_ = false;    // the source answered in this run
-    bool streamed_ = false;     // something came in this attempt
-    bool look_again_ = false;   // something came in an earlier one, and none was refused since
+    bool known_ = false;       // the sink has a state of this slot
+    bool connected_ = false;   // the source answered in this run
+    bool streamed_ = false;    // something came in this attempt
+    bool look_again_ = false;  // something came in an earlier one, and none was refused since
     Clock::time_point lost_since_{};
 };
 
@@ -302,7 +249,7 @@ void run(const Settings &settings, Counters &counters, const std::atomic<bool> &
     try {
         Runner(settings, counters, stop).run();
     } catch (const Interrupted &) {
-        spdlog::info("stopped before the copy was complete; the next run starts it anew");
+        spdlog::info("stopped before the copy was complete");
     }
 }
 
@@ -310,7 +257,7 @@ void resnapshot(const Settings &settings, Counters &counters, const std::atomic<
     try {
         Runner(settings, counters, stop).resnapshot();
     } catch (const Interrupted &) {
-        throw Failure("stopped before the copy was complete", "The next run starts it anew.");
+        throw Failure("stopped before the copy was complete", "The next run goes on with it.");
     }
 }
 

@@ -26,6 +26,7 @@ struct Settings {
     bool until_caught_up = false;
 
     int snapshot_jobs = 2;
+    int64_t snapshot_chunk_blocks = 16384;             // parts that tables are copied in: 128 MB, in blocks of 8 kB
     int64_t group_changes = 10000;                     // a group is committed when it has this many changes,
     std::chrono::milliseconds group_time{200};         // or is this old, or nothing more has come
     std::chrono::milliseconds sync_interval{1000};     // how often what was committed is made durable and confirmed

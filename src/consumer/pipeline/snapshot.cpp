@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <chrono>
+#include <map>
 #include <mutex>
 #include <optional>
 #include <thread>
@@ -23,29 +24,39 @@ constexpr int kLookForStopMs = 100;
 
 struct Chunk {
     size_t table;
-    int64_t first_block;
-    std::optional<int64_t> end_block;  // none: to the end, wherever that is
-    int64_t blocks;
+    BlockRange range;
+    int64_t blocks;  // that it had when it was planned
 };
 
-// Large tables first, so that no worker is left with one of them at the end.
-std::vector<Chunk> make_chunks(const std::vector<SourceTable> &tables, int64_t chunk_blocks) {
+// Tables without a key first, since an interrupted copy can go on only where they are complete; then large tables, so
+// that no worker is left with one of them at the end.
+std::vector<Chunk> make_chunks(const std::vector<SourceTable> &tables, const std::vector<Relation> &relations,
+                               const std::vector<CopiedRange> &done, int64_t chunk_blocks) {
     std::vector<size_t> order;
     for (size_t i = 0; i < tables.size(); ++i) {
         order.push_back(i);
     }
-    std::stable_sort(order.begin(), order.end(),
-                     [&](size_t left, size_t right) { return tables[left].blocks > tables[right].blocks; });
+    const auto rank = [&](size_t i) { return std::make_pair(!relations[i].key.empty(), -tables[i].blocks); };
+    std::stable_sort(order.begin(), order.end(), [&](size_t left, size_t right) { return rank(left) < rank(right); });
     std::vector<Chunk> chunks;
     for (const size_t table : order) {
-        const int64_t blocks = tables[table].blocks;
-        int64_t first = 0;
-        for (; blocks - first > chunk_blocks; first += chunk_blocks) {
-            chunks.push_back({table, first, first + chunk_blocks, chunk_blocks});
+        for (const BlockRange &left : blocks_left(done, tables[table].id)) {
+            const int64_t end = std::max(left.end.value_or(tables[table].blocks), left.first);
+            int64_t first = left.first;
+            for (; end - first > chunk_blocks; first += chunk_blocks) {
+                chunks.push_back({table, {first, first + chunk_blocks}, chunk_blocks});
+            }
+            // The last one has no end, since the table may have grown.
+            chunks.push_back({table, {first, left.end}, end - first});
         }
-        chunks.push_back({table, first, std::nullopt, blocks - first});  // the table may have grown since
     }
     return chunks;
+}
+
+uint32_t filenode_of(Connection &connection, const Relation &relation) {
+    const Result found =
+        connection.query("SELECT pg_catalog.pg_relation_filenode($1::oid)", {std::to_string(relation.id)});
+    return found.is_null(0, 0) ? 0 : static_cast<uint32_t>(std::stoul(found.text(0, 0)));
 }
 
 void take_snapshot(Connection &connection, const std::string &snapshot) {
@@ -64,35 +75,32 @@ void take_snapshot(Connection &connection, const std::string &snapshot) {
     }
 }
 
-std::vector<Relation> read_definitions(const std::string &conninfo, const std::string &snapshot,
-                                       const std::vector<SourceTable> &tables) {
-    Source source(conninfo);
-    take_snapshot(source.connection(), snapshot);
-    std::vector<Relation> relations;
-    for (const SourceTable &table : tables) {
-        relations.push_back(source.definition(table));
-    }
-    return relations;
-}
-
 class TableCopy {
  public:
     TableCopy(const std::string &conninfo, const std::string &snapshot, const std::vector<SourceTable> &tables,
-              const std::vector<Relation> &relations, Sink &sink, const SnapshotOptions &options,
-              const std::function<void(const SnapshotProgress &)> &report)
+              const std::vector<Relation> &relations, const std::vector<CopiedRange> &done, Sink &sink,
+              const SnapshotOptions &options, const std::function<void(const SnapshotProgress &)> &report)
         : conninfo_(conninfo),
           snapshot_(snapshot),
           relations_(relations),
           sink_(sink),
           options_(options),
           report_(report),
-          chunks_(make_chunks(tables, std::max<int64_t>(options.chunk_blocks, 1))),
+          chunks_(make_chunks(tables, relations, done, std::max<int64_t>(options.chunk_blocks, 1))),
           chunks_left_(tables.size()) {
+        for (const CopiedRange &range : done) {
+            filenodes_[range.relation_id] = range.filenode;
+        }
         progress_.tables = tables.size();
+        for (const SourceTable &table : tables) {
+            progress_.blocks += table.blocks;
+        }
+        progress_.blocks_done = progress_.blocks;
         for (const Chunk &chunk : chunks_) {
             ++chunks_left_[chunk.table];
-            progress_.blocks += chunk.blocks;
+            progress_.blocks_done -= chunk.blocks;
         }
+        progress_.tables_done = static_cast<size_t>(std::count(chunks_left_.begin(), chunks_left_.end(), size_t{0}));
     }
 
     // Returns when every chunk is copied.
@@ -134,16 +142,16 @@ class TableCopy {
     const Chunk *next_chunk() {
         check_stop();
         const std::lock_guard lock(mutex_);
-        return next_ < chunks_.size() && !failed_ ? &chunks_[next_++] : nullptr;
+        return next_ < chunks_.size() ? &chunks_[next_++] : nullptr;
     }
 
     void copy(Connection &connection, const Chunk &chunk) {
         const Relation &relation = relations_[chunk.table];
         const std::unique_ptr<SnapshotWriter> writer = sink_.open_writer(relation);
-        connection.query("COPY (SELECT cdc.snapshot(" + std::to_string(relation.id) + "::oid::regclass, " +
-                         std::to_string(chunk.first_block) + ", " +
-                         (chunk.end_block ? std::to_string(*chunk.end_block) : "NULL") +
-                         ")) TO STDOUT (FORMAT binary)");
+        start(connection, "COPY (SELECT cdc.snapshot(" + std::to_string(relation.id) + "::oid::regclass, " +
+                              std::to_string(chunk.range.first) + ", " +
+                              (chunk.range.end ? std::to_string(*chunk.range.end) : "NULL") +
+                              ")) TO STDOUT (FORMAT binary)");
         BinaryCopyReader reader;
         const auto write = [&](std::string_view batch) { count(writer->write(batch)); };
         Message message;
@@ -153,8 +161,34 @@ class TableCopy {
         if (!reader.complete()) {
             throw CorruptStream("the server's COPY of " + relation.table.text() + " ends too early");
         }
-        writer->finish();
+        // The COPY has locked the table, so it has been this file all the time.
+        writer->finish({relation.id, check_file(relation, filenode_of(connection, relation)), chunk.range});
         finish(chunk);
+    }
+
+    // The table may be locked by somebody for long, which a stop need not wait for.
+    void start(Connection &connection, const std::string &copy) {
+        if (PQsendQuery(connection.get(), copy.c_str()) == 0) {
+            connection.fail(nullptr);
+        }
+        try {
+            while (PQisBusy(connection.get()) != 0) {
+                wait_for_input(connection);
+            }
+        } catch (const Interrupted &) {
+            connection.cancel();
+            throw;
+        }
+        connection.check(PQgetResult(connection.get()));
+    }
+
+    void wait_for_input(Connection &connection) {
+        check_stop();
+        pollfd fd{PQsocket(connection.get()), POLLIN, 0};
+        poll(&fd, 1, kLookForStopMs);
+        if (PQconsumeInput(connection.get()) == 0) {
+            connection.fail(nullptr);
+        }
     }
 
     // What libpq gives out, freed with it.
@@ -172,9 +206,6 @@ class TableCopy {
     bool next_message(Connection &connection, Message &message) {
         while (true) {
             check_stop();
-            if (failed_) {
-                throw Interrupted();  // not what is thrown in the end: that is the first failure
-            }
             char *buffer = nullptr;
             const int size = PQgetCopyData(connection.get(), &buffer, 1);
             message.buffer.reset(buffer);
@@ -190,17 +221,13 @@ class TableCopy {
             if (size < 0) {
                 connection.fail(nullptr);
             }
-            pollfd fd{PQsocket(connection.get()), POLLIN, 0};
-            poll(&fd, 1, kLookForStopMs);
-            if (PQconsumeInput(connection.get()) == 0) {
-                connection.fail(nullptr);
-            }
+            wait_for_input(connection);
         }
     }
 
     void check_stop() const {
-        if (options_.stop != nullptr && *options_.stop) {
-            throw Interrupted();
+        if ((options_.stop != nullptr && *options_.stop) || failed_) {
+            throw Interrupted();  // where another worker has failed, that is what is thrown in the end
         }
     }
 
@@ -214,10 +241,20 @@ class TableCopy {
         }
     }
 
+    // Blocks tell the parts of a table apart only as long as its rows stay in their places.
+    uint32_t check_file(const Relation &relation, uint32_t filenode) {
+        const std::lock_guard lock(mutex_);
+        if (filenodes_.emplace(relation.id, filenode).first->second != filenode) {
+            throw CopyObstacle("table " + relation.table.text() + " was rewritten since a part of it was copied");
+        }
+        return filenode;
+    }
+
     void finish(const Chunk &chunk) {
         const std::lock_guard lock(mutex_);
         progress_.blocks_done += chunk.blocks;
         progress_.tables_done += --chunks_left_[chunk.table] == 0 ? 1 : 0;
+        report_(progress_);
     }
 
     void fail(std::exception_ptr why) {
@@ -238,7 +275,8 @@ class TableCopy {
 
     std::mutex mutex_;  // for all below
     size_t next_ = 0;
-    std::vector<size_t> chunks_left_;  // of each table
+    std::vector<size_t> chunks_left_;         // of each table
+    std::map<uint32_t, uint32_t> filenodes_;  // by relation
     SnapshotProgress progress_;
     Clock::time_point reported_;
     std::exception_ptr failure_;
@@ -246,16 +284,21 @@ class TableCopy {
 
 }  // namespace
 
+std::vector<Relation> read_definitions(const std::string &conninfo, const std::string &snapshot,
+                                       const std::vector<SourceTable> &tables) {
+    Source source(conninfo);
+    take_snapshot(source.connection(), snapshot);
+    std::vector<Relation> relations;
+    for (const SourceTable &table : tables) {
+        relations.push_back(source.definition(table));
+    }
+    return relations;
+}
+
 void copy_tables(const std::string &conninfo, const std::string &snapshot, const std::vector<SourceTable> &tables,
-                 Sink &sink, SinkState state, Lsn position, const SnapshotOptions &options,
-                 const std::function<void(const SnapshotProgress &)> &progress) {
-    const std::vector<Relation> relations = read_definitions(conninfo, snapshot, tables);
-    state.phase = Phase::kSnapshot;
-    sink.begin_snapshot(state, relations);
-    TableCopy(conninfo, snapshot, tables, relations, sink, options, progress).run();
-    state.phase = Phase::kStreaming;
-    state.position = position;
-    sink.finish_snapshot(state);
+                 const std::vector<Relation> &relations, const std::vector<CopiedRange> &done, Sink &sink,
+                 const SnapshotOptions &options, const std::function<void(const SnapshotProgress &)> &report) {
+    TableCopy(conninfo, snapshot, tables, relations, done, sink, options, report).run();
 }
 
 }  // namespace cdc::consumer

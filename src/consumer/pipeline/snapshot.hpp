@@ -1,4 +1,4 @@
-// The tables as of a slot's snapshot, copied into a sink, large ones in several parts at a time.
+// The tables as of a snapshot, copied into a sink, large ones in several parts at a time.
 #pragma once
 
 #include "../sink/sink.hpp"
@@ -21,16 +21,20 @@ struct SnapshotOptions {
 struct SnapshotProgress {
     size_t tables = 0;
     size_t tables_done = 0;
-    uint64_t rows = 0;
-    int64_t blocks = 0;
-    int64_t blocks_done = 0;
+    uint64_t rows = 0;        // of this run
+    int64_t blocks = 0;       // of all tables
+    int64_t blocks_done = 0;  // in this run or before
 };
 
-// Copies `tables` under `snapshot` between sink.begin_snapshot() and finish_snapshot(), which this calls with
-// `state` (its phase and position set to streaming at `position`). `progress` is called now and then, by one thread at
-// a time.
+// The definitions of `tables`, in their order, as of the snapshot.
+std::vector<Relation> read_definitions(const std::string &conninfo, const std::string &snapshot,
+                                       const std::vector<SourceTable> &tables);
+
+// Copies what is not in `done` of the tables, whose definitions are `relations`, under `snapshot`: between the sink's
+// begin_snapshot() or resume_snapshot(), and finish_snapshot(). `report` is called now and then, by one thread at a
+// time. Throws CopyObstacle if a table has been rewritten since a part of it was copied.
 void copy_tables(const std::string &conninfo, const std::string &snapshot, const std::vector<SourceTable> &tables,
-                 Sink &sink, SinkState state, Lsn position, const SnapshotOptions &options,
-                 const std::function<void(const SnapshotProgress &)> &progress);
+                 const std::vector<Relation> &relations, const std::vector<CopiedRange> &done, Sink &sink,
+                 const SnapshotOptions &options, const std::function<void(const SnapshotProgress &)> &report);
 
 }  // namespace cdc::consumer

@@ -245,9 +245,8 @@ std::vector<std::pair<std::string, std::string>> plugin_options(const Settings &
 
 }  // namespace
 
-void stream(const Settings &settings, Source &source, Sink &sink, StreamReader &reader, SinkState &state,
+void stream(const Settings &settings, Source &source, Sink &sink, StreamReader &reader, SinkState &state, Lsn target,
             Counters &counters, const std::atomic<bool> &stop, const std::function<void()> &connected) {
-    const Lsn target = settings.until_caught_up ? source.current_lsn() : 0;
     SchemaOfSource schema(source);
     reader.restart();
     Applier applier(reader, sink, state, schema, counters);

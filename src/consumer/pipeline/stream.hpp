@@ -1,4 +1,4 @@
-// The stream of a slot into a sink that has a copy: until a stop, until caught up, or until something breaks.
+// The stream of a slot into a sink that has a copy: until a stop, up to a target, or until something breaks.
 #pragma once
 
 #include "counters.hpp"
@@ -13,8 +13,9 @@
 
 namespace cdc::consumer {
 
-// `connected` is called when the first message has come: this connection works.
-void stream(const Settings &settings, Source &source, Sink &sink, StreamReader &reader, SinkState &state,
+// `target`: return when everything before it is in the sink; 0: go on. `connected` is called when the first message has
+// come: this connection works.
+void stream(const Settings &settings, Source &source, Sink &sink, StreamReader &reader, SinkState &state, Lsn target,
             Counters &counters, const std::atomic<bool> &stop, const std::function<void()> &connected);
 
 }  // namespace cdc::consumer

@@ -200,6 +200,15 @@ Result Connection::query(const std::string &sql, const std::vector<std::optional
     return check(PQexecParams(get(), sql.c_str(), count, nullptr, values.data(), nullptr, nullptr, 0));
 }
 
+void Connection::cancel() noexcept {
+    PGcancel *const request = PQgetCancel(get());
+    char error[256];
+    if (request != nullptr) {
+        PQcancel(request, error, sizeof error);
+        PQfreeCancel(request);
+    }
+}
+
 // As PQexec does: the last of several results, or the first error. All are taken, so that another query can follow.
 Result Connection::answer(int sent) {
     const auto deadline = Clock::now() + timeout_ + kGrace;

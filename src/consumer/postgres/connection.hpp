@@ -83,6 +83,9 @@ class Connection {
     // One statement; nullopt is NULL.
     Result query(const std::string &sql, const std::vector<std::optional<std::string>> &parameters);
 
+    // Asks the server to give up the command that runs. Errors are ignored: then the command goes on until its end.
+    void cancel() noexcept;
+
     // Turns a result into an exception if it is none of the wanted ones. Takes ownership of `result`.
     Result check(PGresult *result);
     // ServerError, or ConnectionLost if the connection is gone.

@@ -1,6 +1,7 @@
 // JSON lines: each record as format=json prints it, in a file or on standard output. A record "state" ends each
 // group; what stands behind the last one is of a group that was not committed, and is cut off when the file is opened
 // again. So a file has each transaction once; standard output, which cannot be asked, at least once.
+#include "file_lock.hpp"
 #include "growing_buffer.hpp"
 #include "sink.hpp"
 
@@ -13,7 +14,6 @@
 #include <cstring>
 #include <fcntl.h>
 #include <mutex>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -40,9 +40,11 @@ class Output {
         if (fd_ < 0) {
             fail("cannot open");
         }
-        if (flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+        try {
+            lock_file(fd_, "file " + file);
+        } catch (...) {
             close(fd_);
-            throw Failure('"' + file + "\" is in use by another program");
+            throw;
         }
     }
     ~Output() {
@@ -123,7 +125,7 @@ class JsonlWriter : public SnapshotWriter, private StreamEvents {
  public:
     explicit JsonlWriter(JsonlSink &sink) : sink_(sink) {}
     uint64_t write(std::string_view batch) override;
-    void finish() override {}
+    void finish(const CopiedRange &) override {}
 
  private:
     bool begin(const Transaction &, const wire::RecordView &) override { return true; }

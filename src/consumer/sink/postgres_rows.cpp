@@ -68,14 +68,16 @@ PostgresRows::PostgresRows(Connection &connection, StatementPipeline &pipeline, 
 PostgresRows::~PostgresRows() = default;
 
 void PostgresRows::define(const Relation &relation) {
-    const auto copy = schema_.look_up(relation.target());
+    const auto elsewhere = places_.find(relation.target());
+    const TableName &table = elsewhere == places_.end() ? relation.target() : elsewhere->second;
+    const auto copy = schema_.look_up(table);
     if (!copy) {
         throw Failure("the copy of " + relation.target().text() + " is gone",
                       "`cdc_consumer resnapshot` makes all copies anew.");
     }
     auto target = std::make_unique<Target>();
     target->relation = &relation;
-    target->table = quoted(relation.target());
+    target->table = quoted(table);
     target->name = relation.target().text();
     for (const Column &column : relation.columns) {
         const CopyColumn *const there = copy->find(column.name);
@@ -102,6 +104,11 @@ void PostgresRows::define(const Relation &relation) {
     }
     last_ = nullptr;
     targets_[relation.id] = std::move(target);
+}
+
+void PostgresRows::divert(std::map<TableName, TableName> places) {
+    reset();
+    places_ = std::move(places);
 }
 
 void PostgresRows::reset() {
@@ -278,7 +285,7 @@ void PostgresRows::update(Target &target, const Change &change) {
                       "Give the table a primary key, or ALTER TABLE ... REPLICA IDENTITY FULL, and copy anew.");
     }
     // What the update has left as it was may be in the old row.
-    completed_ = change.after;
+    completed_ = places_.empty() || relation.key.empty() ? change.after : whole_row(change);
     if (change.before_kind == wire::Before::kFull) {
         for (size_t i = 0; i < completed_.size(); ++i) {
             if (is_unchanged_toast(completed_[i])) {

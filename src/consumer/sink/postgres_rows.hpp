@@ -25,6 +25,9 @@ class PostgresRows {
     void define(const Relation &relation);
     // Forgets all that was looked up and prepared.
     void reset();
+    // Rows go into these tables instead of the targets: copies that are brought up to date, see whole_row(). Without
+    // any: into the targets.
+    void divert(std::map<TableName, TableName> places);
 
     void apply(const Change &change);
     void truncate(const Relation &relation);
@@ -49,6 +52,7 @@ class PostgresRows {
     StatementPipeline &pipeline_;
     PostgresSchema &schema_;
     const int server_version_;
+    std::map<TableName, TableName> places_;  // of targets that are elsewhere
     std::unordered_map<uint32_t, std::unique_ptr<Target>> targets_;
     Target *last_ = nullptr;
 

@@ -88,19 +88,49 @@ class PostgresSink final : public Sink {
     }
 
     std::vector<Relation> relations(const std::string &slot) override {
-        return guarded([&] { return state_.relations(slot); });
+        return guarded([&] { return catching_up_ ? snapshot_.relations() : state_.relations(slot); });
     }
 
     void begin_snapshot(const SinkState &state, const std::vector<Relation> &relations) override {
         guarded([&] {
             own(state);
             // Its rows are not to be streamed into until the snapshot is complete, even after a crash.
-            SinkState starting = state;
-            starting.phase = Phase::kSnapshot;
+            end_catch_up();
             begin_durable();
             snapshot_.begin(state.slot, relations);
-            state_.save(starting);
+            state_.save(state);
             end_durable();
+        });
+    }
+
+    CopyProgress copy_progress(const std::string &slot) override {
+        return guarded([&] {
+            leave_transaction();  // of a call that failed
+            CopyProgress progress;
+            for (PostgresState::StagedRelation &staged : state_.copy_relations(slot)) {
+                progress.relations.push_back(std::move(staged.relation));
+            }
+            progress.ranges = state_.copied(slot);
+            return progress;
+        });
+    }
+
+    void resume_snapshot(const SinkState &state) override {
+        guarded([&] {
+            own(state);
+            end_catch_up();
+            snapshot_.resume(state.slot);
+        });
+    }
+
+    void begin_catch_up() override {
+        guarded([&] {
+            set_up_for_builds();
+            snapshot_.remove_doubles();
+            snapshot_.build_keys();
+            set_up_for_stream();
+            rows_.divert(snapshot_.places());
+            catching_up_ = true;
         });
     }
 
@@ -111,20 +141,15 @@ class PostgresSink final : public Sink {
     void finish_snapshot(const SinkState &state) override {
         guarded([&] {
             own(state);
-            connection_.query("SET enable_seqscan = on");
-            connection_.query(
-                "SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', false)"
-                " WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem'))"
-                " < 268435456");
+            set_up_for_builds();
             snapshot_.prepare_swap();
             begin_durable();
             snapshot_.swap(state.slot);
             state_.save(state);
             run_init_sql(state.slot);
             end_durable();
-            connection_.query("SET enable_seqscan = off");
-            connection_.query("RESET maintenance_work_mem");
-            rows_.reset();
+            set_up_for_stream();
+            end_catch_up();
         });
     }
 
@@ -140,13 +165,15 @@ class PostgresSink final : public Sink {
     void define(const Relation &relation, const Relation *previous, const Evolution *evolution) override {
         table_ = relation.target().text();
         guarded([&] {
-            if (evolution != nullptr && !evolution->obstacle.empty()) {
+            if (!catching_up_ && evolution != nullptr && !evolution->obstacle.empty()) {
                 throw Failure(evolution->obstacle, "--on-rewrite=resnapshot copies the tables anew.",
                               ExitCode::kSchema);
             }
             rows_.flush();
             pipeline_.finish();
-            if (evolution != nullptr && previous != nullptr) {
+            if (catching_up_) {
+                check_catch_up(relation, previous, evolution);
+            } else if (evolution != nullptr && previous != nullptr) {
                 follow(relation, *previous, *evolution);
             } else {
                 make(relation);
@@ -174,7 +201,7 @@ class PostgresSink final : public Sink {
 
     void commit(const SinkState &state) override {
         guarded([&] {
-            if (!init_sql_checked_) {
+            if (!init_sql_checked_ && !catching_up_) {
                 rows_.flush();
                 pipeline_.finish();
                 run_init_sql(state.slot);
@@ -227,11 +254,34 @@ class PostgresSink final : public Sink {
         }
     }
 
+    // For statements that read whole tables.
+    void set_up_for_builds() {
+        connection_.query("SET enable_seqscan = on");
+        connection_.query(
+            "SELECT pg_catalog.set_config('maintenance_work_mem', '256MB', false)"
+            " WHERE pg_catalog.pg_size_bytes(pg_catalog.current_setting('maintenance_work_mem'))"
+            " < 268435456");
+    }
+
+    void set_up_for_stream() {
+        connection_.query("SET enable_seqscan = off");
+        connection_.query("RESET maintenance_work_mem");
+    }
+
+    void end_catch_up() {
+        rows_.divert({});
+        catching_up_ = false;
+    }
+
+    void leave_transaction() {
+        if (PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
+            connection_.query("ROLLBACK");
+        }
+    }
+
     void begin_durable() {
         pipeline_.finish();
-        if (PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
-            connection_.query("ROLLBACK");  // of a call that failed
-        }
+        leave_transaction();
         connection_.query("BEGIN");
         connection_.query("SET LOCAL synchronous_commit = on");
     }
@@ -240,9 +290,7 @@ class PostgresSink final : public Sink {
 
     // The only consumer that writes for a slot, and not one that would feed its source.
     void own(const SinkState &state) {
-        if (PQtransactionStatus(connection_.get()) != PQTRANS_IDLE) {
-            connection_.query("ROLLBACK");
-        }
+        leave_transaction();
         refuse_source(state);
         own_slot(state.slot);
     }
@@ -370,6 +418,7 @@ class PostgresSink final : public Sink {
     PostgresSnapshot snapshot_;
     bool owned_ = false;
     bool init_sql_checked_ = false;
+    bool catching_up_ = false;  // the stream is about the copy in the making
     bool is_durable_ = true;
     std::string slot_;   // of the last commit
     std::string table_;  // that a call is about, for messages

@@ -17,9 +17,10 @@ constexpr size_t kMaxNameBytes = 64;  // NAMEDATALEN, with its NUL
 // One COPY on a connection of its own: what was not finished is rolled back with it.
 class CopyWriter final : public SnapshotWriter, StreamEvents {
  public:
-    CopyWriter(const std::string &conninfo, const TableName &table, const CopyTable &definition,
-               const Relation &relation)
+    CopyWriter(const std::string &conninfo, const std::string &slot, const TableName &table,
+               const CopyTable &definition, const Relation &relation)
         : connection_(conninfo, {}),
+          slot_(slot),
           relation_(relation),
           encoder_(forms(connection_, definition, relation),
                    relation.is_partition() ? std::optional<uint32_t>(relation.id) : std::nullopt) {
@@ -32,6 +33,7 @@ class CopyWriter final : public SnapshotWriter, StreamEvents {
         }
         // It need not be durable before the end of the snapshot is.
         connection_.query("SET synchronous_commit = off");
+        connection_.query("BEGIN");
         const Result started(PQexec(connection_.get(), ("COPY " + quoted(table) + " (" + quoted_list(columns) +
                                                         ") FROM STDIN (FORMAT " + encoder_.format() + ")")
                                                            .c_str()));
@@ -47,7 +49,7 @@ class CopyWriter final : public SnapshotWriter, StreamEvents {
         return rows_ - before;
     }
 
-    void finish() override {
+    void finish(const CopiedRange &range) override {
         encoder_.end();
         send();
         if (PQputCopyEnd(connection_.get(), nullptr) != 1) {
@@ -56,6 +58,13 @@ class CopyWriter final : public SnapshotWriter, StreamEvents {
         const Result result(PQgetResult(connection_.get()));
         if (PQresultStatus(result.get()) != PGRES_COMMAND_OK) {
             fail(result.get());
+        }
+        PQclear(PQgetResult(connection_.get()));  // the end of results
+        try {
+            PostgresState::save_copied(connection_, slot_, range);
+            connection_.query("COMMIT");
+        } catch (const ServerError &error) {
+            refuse(error);
         }
     }
 
@@ -115,11 +124,16 @@ class CopyWriter final : public SnapshotWriter, StreamEvents {
             }
             connection_.fail(result);
         } catch (const ServerError &error) {
-            throw Failure("table " + relation_.table.text() + " cannot be copied: " + error.what(), error.hint());
+            refuse(error);
         }
     }
 
+    [[noreturn]] void refuse(const ServerError &error) const {
+        throw Failure("table " + relation_.table.text() + " cannot be copied: " + error.what(), error.hint());
+    }
+
     Connection connection_;
+    const std::string slot_;
     const Relation relation_;
     CopyEncoder encoder_;
     StreamReader reader_;
@@ -146,7 +160,9 @@ void PostgresSnapshot::begin(const std::string &slot, const std::vector<Relation
     for (const std::string &stage : state_.stages(slot)) {
         connection_.query("DROP TABLE IF EXISTS " + quoted({kStateSchema, stage}));
     }
-    state_.forget_stages(slot);
+    state_.create_copy_tables();
+    state_.forget_copy(slot);
+    slot_ = slot;
     stages_.clear();
     for (const Relation &relation : relations) {
         const auto owner = state_.owner(relation.target());
@@ -162,6 +178,24 @@ void PostgresSnapshot::begin(const std::string &slot, const std::vector<Relation
             stage.definition = *schema_.look_up(stage.table);
         }
         stage.relations.push_back(relation);
+        state_.save_copy_relation(slot, stage.table.name, relation);
+    }
+}
+
+void PostgresSnapshot::resume(const std::string &slot) {
+    slot_ = slot;
+    stages_.clear();
+    for (PostgresState::StagedRelation &staged : state_.copy_relations(slot)) {
+        Stage &stage = stages_[staged.relation.target()];
+        if (stage.relations.empty()) {
+            stage.table = {kStateSchema, staged.stage};
+            const auto definition = schema_.look_up(stage.table);
+            if (!definition) {
+                throw CopyObstacle("table " + stage.table.text() + " of the copy that was interrupted is gone");
+            }
+            stage.definition = *definition;
+        }
+        stage.relations.push_back(std::move(staged.relation));
     }
 }
 
@@ -170,14 +204,49 @@ std::unique_ptr<SnapshotWriter> PostgresSnapshot::open_writer(const Relation &re
     if (stage == stages_.end()) {
         throw Failure("table " + relation.table.text() + " is not part of the snapshot that was begun");
     }
-    return std::make_unique<CopyWriter>(conninfo_, stage->second.table, stage->second.definition, relation);
+    return std::make_unique<CopyWriter>(conninfo_, slot_, stage->second.table, stage->second.definition, relation);
+}
+
+// Which of them stays does not matter: the row has changed between the two moments, so it comes in the stream.
+void PostgresSnapshot::remove_doubles() {
+    for (const auto &[target, stage] : stages_) {
+        const std::vector<std::string> key = PostgresSchema::key_of(stage.relations.front());
+        if (!key.empty() && schema_.look_up(stage.table)->key.empty()) {
+            const std::string table = quoted(stage.table);
+            connection_.query("DELETE FROM " + table + " WHERE ctid IN (SELECT place FROM (SELECT ctid AS place," +
+                              " pg_catalog.row_number() OVER (PARTITION BY " + quoted_list(key) + ") AS number FROM " +
+                              table + ") AS numbered WHERE number > 1)");
+        }
+    }
+}
+
+void PostgresSnapshot::build_keys() {
+    for (const auto &[target, stage] : stages_) {
+        schema_.set_key(stage.table, stage.relations.front());
+    }
 }
 
 void PostgresSnapshot::prepare_swap() {
+    build_keys();
     for (const auto &[target, stage] : stages_) {
-        schema_.set_key(stage.table, stage.relations.front());
         connection_.query("ANALYZE " + quoted(stage.table));
     }
+}
+
+std::vector<Relation> PostgresSnapshot::relations() const {
+    std::vector<Relation> relations;
+    for (const auto &[target, stage] : stages_) {
+        relations.insert(relations.end(), stage.relations.begin(), stage.relations.end());
+    }
+    return relations;
+}
+
+std::map<TableName, TableName> PostgresSnapshot::places() const {
+    std::map<TableName, TableName> places;
+    for (const auto &[target, stage] : stages_) {
+        places.emplace(target, stage.table);
+    }
+    return places;
 }
 
 void PostgresSnapshot::swap(const std::string &slot) {
@@ -204,7 +273,7 @@ void PostgresSnapshot::swap(const std::string &slot) {
             }
         }
     }
-    state_.forget_stages(slot);
+    state_.forget_copy(slot);
     state_.forget_relations(slot);
     for (const auto &[target, stage] : stages_) {
         for (const Relation &relation : stage.relations) {

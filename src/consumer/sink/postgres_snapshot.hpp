@@ -21,11 +21,20 @@ class PostgresSnapshot {
 
     // Inside a transaction.
     void begin(const std::string &slot, const std::vector<Relation> &relations);
+    // Takes up what begin() and writers have left in another run.
+    void resume(const std::string &slot);
     // From any thread.
     std::unique_ptr<SnapshotWriter> open_writer(const Relation &relation) const;
+    // Removes rows that came in two parts of a table, as of two moments. Outside of a transaction.
+    void remove_doubles();
     // Builds keys: what can be done before the transaction that swap() is to be in.
+    void build_keys();
     void prepare_swap();
     void swap(const std::string &slot);
+
+    // The definitions that the copy in the making follows, and where its rows are.
+    std::vector<Relation> relations() const;
+    std::map<TableName, TableName> places() const;
 
  private:
     struct Stage {
@@ -40,6 +49,7 @@ class PostgresSnapshot {
     PostgresSchema &schema_;
     PostgresState &state_;
     const std::string conninfo_;
+    std::string slot_;
     std::map<TableName, Stage> stages_;  // by target
 };
 

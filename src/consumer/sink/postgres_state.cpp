@@ -173,8 +173,71 @@ std::vector<std::string> PostgresState::stages(const std::string &slot) {
     return names;
 }
 
-void PostgresState::forget_stages(const std::string &slot) {
+bool PostgresState::has_copy_tables() {
+    return exists() && !connection_.query("SELECT pg_catalog.to_regclass('cdc_consumer.copied')").is_null(0, 0);
+}
+
+void PostgresState::create_copy_tables() {
+    if (has_copy_tables()) {
+        return;
+    }
+    connection_.query(
+        "CREATE TABLE cdc_consumer.copy_relations (slot text, relation_id oid, stage text NOT NULL,"
+        " message bytea NOT NULL, PRIMARY KEY (slot, relation_id));"
+        "CREATE TABLE cdc_consumer.copied (slot text NOT NULL, relation_id oid NOT NULL, filenode oid NOT NULL,"
+        " first_block bigint NOT NULL, end_block bigint)");
+}
+
+void PostgresState::save_copy_relation(const std::string &slot, const std::string &stage, const Relation &relation) {
+    connection_.query(
+        "INSERT INTO cdc_consumer.copy_relations (slot, relation_id, stage, message) VALUES ($1, $2, $3, $4)",
+        {slot, std::to_string(relation.id), stage, hex(relation.message)});
+}
+
+std::vector<PostgresState::StagedRelation> PostgresState::copy_relations(const std::string &slot) {
+    std::vector<StagedRelation> relations;
+    if (!has_copy_tables()) {
+        return relations;
+    }
+    const Result rows = connection_.query(
+        "SELECT stage, message FROM cdc_consumer.copy_relations WHERE slot = $1 ORDER BY relation_id", {slot});
+    for (int row = 0; row < rows.rows(); ++row) {
+        relations.push_back({rows.text(row, 0), parse_relation(bytes_of_hex(rows.text(row, 1)))});
+    }
+    return relations;
+}
+
+std::vector<CopiedRange> PostgresState::copied(const std::string &slot) {
+    std::vector<CopiedRange> ranges;
+    if (!has_copy_tables()) {
+        return ranges;
+    }
+    const Result rows = connection_.query(
+        "SELECT relation_id, filenode, first_block, end_block FROM cdc_consumer.copied WHERE slot = $1", {slot});
+    for (int row = 0; row < rows.rows(); ++row) {
+        CopiedRange &range = ranges.emplace_back();
+        range.relation_id = static_cast<uint32_t>(std::stoul(rows.text(row, 0)));
+        range.filenode = static_cast<uint32_t>(std::stoul(rows.text(row, 1)));
+        range.blocks.first = std::stoll(rows.text(row, 2));
+        if (!rows.is_null(row, 3)) {
+            range.blocks.end = std::stoll(rows.text(row, 3));
+        }
+    }
+    return ranges;
+}
+
+void PostgresState::save_copied(Connection &connection, const std::string &slot, const CopiedRange &range) {
+    connection.query(
+        "INSERT INTO cdc_consumer.copied (slot, relation_id, filenode, first_block, end_block)"
+        " VALUES ($1, $2, $3, $4, $5)",
+        {slot, std::to_string(range.relation_id), std::to_string(range.filenode), std::to_string(range.blocks.first),
+         range.blocks.end ? std::optional<std::string>(std::to_string(*range.blocks.end)) : std::nullopt});
+}
+
+void PostgresState::forget_copy(const std::string &slot) {
     connection_.query("DELETE FROM cdc_consumer.stages WHERE slot = $1", {slot});
+    connection_.query("DELETE FROM cdc_consumer.copy_relations WHERE slot = $1", {slot});
+    connection_.query("DELETE FROM cdc_consumer.copied WHERE slot = $1", {slot});
 }
 
 }  // namespace cdc::consumer

@@ -39,9 +39,23 @@ class PostgresState {
     // Tables that a snapshot fills, by name: kept here so that what an interrupted one has left is found.
     std::string add_stage(const std::string &slot);
     std::vector<std::string> stages(const std::string &slot);
-    void forget_stages(const std::string &slot);
+    // What is noted of a copy in the making: the relations with the stage of each, and what is complete.
+    struct StagedRelation {
+        std::string stage;
+        Relation relation;
+    };
+    void create_copy_tables();  // unless they are there: earlier versions of this program did not make them
+    void save_copy_relation(const std::string &slot, const std::string &stage, const Relation &relation);
+    std::vector<StagedRelation> copy_relations(const std::string &slot);
+    std::vector<CopiedRange> copied(const std::string &slot);
+    // Notes a range on another connection than that of this object, whose open transaction this becomes a part of.
+    static void save_copied(Connection &connection, const std::string &slot, const CopiedRange &range);
+    // Both of these, and the stages' names.
+    void forget_copy(const std::string &slot);
 
  private:
+    bool has_copy_tables();
+
     Connection &connection_;
     bool exists_ = false;
 };

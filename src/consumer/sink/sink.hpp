@@ -6,6 +6,7 @@
 // may do. After an exception inside begin()..commit(), rollback() brings the sink back to its last commit.
 #pragma once
 
+#include "../model/copy_progress.hpp"
 #include "../model/evolution.hpp"
 #include "../model/failure.hpp"
 #include "../model/lsn.hpp"
@@ -20,7 +21,7 @@
 namespace cdc::consumer {
 
 enum class Phase {
-    kSnapshot,   // the first copy is not complete: the sink's tables, if any, are not to be streamed into
+    kSnapshot,   // a copy is in the making: the sink's tables, if any, are not to be streamed into
     kStreaming,  // the sink equals the source as of the position
 };
 
@@ -31,7 +32,14 @@ struct SinkState {
     std::string database;           // at the source
     std::string tables;             // the selection that the copy was made for, as Settings::tables normalises it
     Phase phase = Phase::kSnapshot;
-    Lsn position = 0;
+    Lsn position = 0;  // in kSnapshot: from where the stream brings the copy in the making up to date; 0: there is none
+};
+
+// An interrupted copy cannot be completed, because of what happened at the source since: only a new one will do.
+class CopyObstacle : public Failure {
+ public:
+    explicit CopyObstacle(const std::string &what)
+        : Failure(what, "Run cdc_consumer resnapshot to copy the tables anew.", ExitCode::kSchema) {}
 };
 
 // Rows of one table (or of a part of it) into the sink's copy in the making. Used by one thread, several of them at a
@@ -41,8 +49,9 @@ class SnapshotWriter {
     virtual ~SnapshotWriter() = default;
     // A batch that cdc.snapshot() returned. Returns its number of rows.
     virtual uint64_t write(std::string_view batch) = 0;
-    // All rows have been written. Without this call, nothing of what was written may count.
-    virtual void finish() = 0;
+    // All rows of a range have been written, which is noted with them. Without this call, nothing of what was written
+    // may count.
+    virtual void finish(const CopiedRange &range) = 0;
 };
 
 class Sink {
@@ -67,10 +76,19 @@ class Sink {
 
     // --- snapshot -------------------------------------------------------------------------------------------------
 
-    // Makes an empty copy beside the one that readers see, for the relations' targets; drops what an interrupted
-    // snapshot has left.
+    // Makes an empty copy beside the one that readers see, for the relations' targets, and saves `state`; drops what an
+    // interrupted snapshot has left.
     virtual void begin_snapshot(const SinkState &state, const std::vector<Relation> &relations) = 0;
-    // Safe to be called from several threads between begin_snapshot() and finish_snapshot().
+    // What it has left; nothing if there is none, or if this sink cannot go on with one.
+    virtual CopyProgress copy_progress(const std::string &) { return {}; }
+    // Instead of begin_snapshot(): goes on with the copy that copy_progress() told of.
+    virtual void resume_snapshot(const SinkState &state);
+    // All ranges are written, but not all as of the same moment, so that a row may be there twice, or not at all. From
+    // here until finish_snapshot(), the calls of the stream are about the copy in the making, which is right again
+    // where the stream ends behind the last of these moments. They throw CopyObstacle for what a copy cannot follow.
+    virtual void begin_catch_up() {}
+    // Safe to be called from several threads between begin_snapshot() or resume_snapshot(), and begin_catch_up() or
+    // finish_snapshot().
     virtual std::unique_ptr<SnapshotWriter> open_writer(const Relation &relation) = 0;
     // In one transaction: readers see the new copy instead of the old one (whose tables stay the same objects, so that
     // views, triggers and indexes on them stay; rows that are gone are deleted), and `state` is saved. Runs init_sql
@@ -117,6 +135,14 @@ std::unique_ptr<Sink> open_sink(const std::string &target, const SinkOptions &op
 std::unique_ptr<Sink> open_sqlite_sink(const std::string &file, const SinkOptions &options);
 std::unique_ptr<Sink> open_postgres_sink(const std::string &conninfo, const SinkOptions &options);
 std::unique_ptr<Sink> open_jsonl_sink(const std::string &file, const SinkOptions &options);
+
+// Throws CopyObstacle for a definition that differs from the one that the copy in the making follows, for define()
+// behind begin_catch_up().
+void check_catch_up(const Relation &relation, const Relation *previous, const Evolution *evolution);
+
+// The new row of an update, with what the update has left as it was taken from the old one. Where rows may be there as
+// of later moments, only whole rows do: throws CopyObstacle for one that is not.
+Row whole_row(const Change &change);
 
 // The column of a copy of a partitioned table that holds the OID of the partition which each row came from.
 constexpr char kPartitionColumn[] = "cdc_partition";

@@ -1,5 +1,7 @@
 #include "sqlite_database.hpp"
 
+#include "file_lock.hpp"
+
 #include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -123,6 +125,7 @@ void Database::enable_wal() {
     if (wal_ < 0) {
         throw Failure("SQLite file " + file_ + ": cannot open its WAL file: " + std::strerror(errno));
     }
+    lock_file(wal_, "SQLite file " + file_);
 }
 
 // A checkpoint waits for the disk twice; on a connection of its own it does so while the stream goes on.

@@ -63,7 +63,8 @@ class Database {
     sqlite3 *get() const { return database_.get(); }
     const std::string &file() const { return file_; }
 
-    // Makes the file one that readers and the writer share (WAL mode).
+    // Makes the file one that readers and the writer share (WAL mode), and this the writer. Throws Failure if there is
+    // another one.
     void enable_wal();
 
     // One or more statements, whose rows are of no interest.

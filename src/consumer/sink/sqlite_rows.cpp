@@ -134,6 +134,14 @@ void TableWriter::update(const Change &change) {
     put(row);
 }
 
+void TableWriter::replace(const Change &change) {
+    const Row row = whole_row(change);
+    if (change.changes_key()) {
+        erase_row(key_row(change));
+    }
+    put(row);
+}
+
 const Row &TableWriter::key_row(const Change &change) const {
     const Row *const row = relation_->identifies_rows() ? change.key_row() : nullptr;
     if (row == nullptr) {

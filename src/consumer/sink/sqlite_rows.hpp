@@ -21,6 +21,8 @@ class TableWriter {
     // A row that may be there already.
     void put(const Row &row);
     void update(const Change &change);
+    // The same for a table with a key in a copy that is brought up to date: see whole_row().
+    void replace(const Change &change);
     // The row may be gone already.
     void erase(const Change &change) { erase_row(key_row(change)); }
     void truncate();

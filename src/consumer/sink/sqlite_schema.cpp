@@ -273,6 +273,10 @@ void create_row_index(Database &database, const std::string &table, const Relati
     }
 }
 
+void drop_row_index(Database &database, const std::string &table) {
+    database.run("DROP INDEX IF EXISTS " + quote(row_index_name(table)));
+}
+
 void rename_table(Database &database, const std::string &from, const std::string &to) {
     // The legacy way, because the other refuses while a view names a table that is not there yet.
     database.run("PRAGMA legacy_alter_table = ON");
@@ -339,7 +343,7 @@ void evolve_table(Database &database, const Relation &previous, const Relation &
         return step.kind == SchemaStep::kDropColumn || step.kind == SchemaStep::kRenameTable;
     });
     if (touches_index) {
-        database.run("DROP INDEX IF EXISTS " + quote(row_index_name(table)));
+        drop_row_index(database, table);
     }
     for (const SchemaStep &step : evolution.steps) {
         const TableShape shape = read_table_shape(database, table);

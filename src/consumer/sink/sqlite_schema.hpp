@@ -46,6 +46,7 @@ TableShape read_table_shape(Database &database, const std::string &table);
 void create_table(Database &database, const std::string &table, const TableShape &shape);
 // An index by which rows of a table without a key are found.
 void create_row_index(Database &database, const std::string &table, const Relation &relation);
+void drop_row_index(Database &database, const std::string &table);
 // ALTER TABLE ... RENAME TO that leaves views and triggers as they are.
 void rename_table(Database &database, const std::string &from, const std::string &to);
 // Puts the rows of `stage`, which has the wanted shape, in the place of `table` and of its rows. Indexes and triggers

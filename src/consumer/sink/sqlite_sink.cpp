@@ -27,7 +27,7 @@ class SqliteSink : public Sink {
     }
     std::vector<Relation> relations(const std::string &slot) override {
         const std::lock_guard<std::mutex> lock(mutex_);
-        return state_.relations(slot);
+        return catching_up_ ? snapshot_.relations() : state_.relations(slot);
     }
     void save_state(const SinkState &state) override {
         const std::lock_guard<std::mutex> lock(mutex_);
@@ -39,13 +39,31 @@ class SqliteSink : public Sink {
 
     void begin_snapshot(const SinkState &state, const std::vector<Relation> &relations) override {
         forget_writers();
-        snapshot_.begin(state.slot, relations);
+        catching_up_ = false;
+        snapshot_.begin(state, relations);
+    }
+    CopyProgress copy_progress(const std::string &slot) override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        snapshot_.commit_rows();
+        return state_.copy_progress(slot);
+    }
+    void resume_snapshot(const SinkState &state) override {
+        forget_writers();
+        catching_up_ = false;
+        snapshot_.resume(state.slot);
+    }
+    void begin_catch_up() override {
+        const std::lock_guard<std::mutex> lock(mutex_);
+        snapshot_.begin_catch_up();
+        catching_up_ = true;
     }
     std::unique_ptr<SnapshotWriter> open_writer(const Relation &relation) override {
         return snapshot_.open_writer(relation);
     }
     void finish_snapshot(const SinkState &state) override {
         const std::lock_guard<std::mutex> lock(mutex_);
+        forget_writers();  // of a stream into the copy that is about to be moved
+        catching_up_ = false;
         snapshot_.commit_rows();
         database_.run("BEGIN IMMEDIATE");
         try {
@@ -70,6 +88,10 @@ class SqliteSink : public Sink {
     void define(const Relation &relation, const Relation *previous, const Evolution *evolution) override {
         // Their statements may name columns that are about to change; and none may stand in the way of that.
         forget_writers();
+        if (catching_up_) {
+            check_catch_up(relation, previous, evolution);
+            return;
+        }
         if (evolution != nullptr && !evolution->obstacle.empty()) {
             throw Failure("table " + relation.table.text() + ": " + evolution->obstacle,
                           "Run cdc_consumer resnapshot to copy the tables anew.", ExitCode::kSchema);
@@ -95,7 +117,11 @@ class SqliteSink : public Sink {
         TableWriter &writer = writer_of(*change.relation);
         switch (change.op) {
             case wire::Op::kUpdate:
-                writer.update(change);
+                if (catching_up_ && !change.relation->key.empty()) {
+                    writer.replace(change);
+                } else {
+                    writer.update(change);
+                }
                 break;
             case wire::Op::kDelete:
                 writer.erase(change);
@@ -137,14 +163,14 @@ class SqliteSink : public Sink {
         auto found = writers_.find(relation.id);
         if (found == writers_.end() || &found->second->relation() != &relation) {
             // Definitions that define() was told in a group that was rolled back are not in force.
-            if (!state_.follows(slot_, relation)) {
+            if (!catching_up_ && !state_.follows(slot_, relation)) {
                 throw Failure("table " + relation.table.text() + ": " + name() + " follows another definition of it");
             }
             writers_.erase(relation.id);
-            found = writers_
-                        .emplace(relation.id,
-                                 std::make_unique<TableWriter>(database_, relation, sqlite_table_name(relation)))
-                        .first;
+            const std::string table = sqlite_table_name(relation);
+            auto writer =
+                std::make_unique<TableWriter>(database_, relation, catching_up_ ? sqlite_stage_name(table) : table);
+            found = writers_.emplace(relation.id, std::move(writer)).first;
         }
         last_ = found->second.get();
         return *last_;
@@ -153,7 +179,7 @@ class SqliteSink : public Sink {
     // Where it did not run yet with this text, as soon as there are tables. Part of the open transaction, which it
     // must not end.
     void run_init_sql() {
-        if (init_sql_done_ || options_.init_sql.empty() || !state_.has_relations(slot_)) {
+        if (init_sql_done_ || catching_up_ || options_.init_sql.empty() || !state_.has_relations(slot_)) {
             return;
         }
         if (state_.init_sql() != options_.init_sql) {
@@ -190,6 +216,7 @@ class SqliteSink : public Sink {
     std::unordered_map<uint32_t, std::unique_ptr<TableWriter>> writers_;
     TableWriter *last_ = nullptr;
     bool init_sql_done_ = false;
+    bool catching_up_ = false;  // the stream is about the copy in the making
 };
 
 }  // namespace

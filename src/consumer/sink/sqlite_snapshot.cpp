@@ -32,8 +32,8 @@ class SqliteSnapshot::Writer : public SnapshotWriter, private StreamEvents {
     Writer(SqliteSnapshot &snapshot, const Relation &relation)
         : snapshot_(snapshot), shape_(wanted_shape(relation)), keyed_(!relation.key.empty()) {}
 
-    // Rows with a key that are left behind do no harm: the same rows come again, from the same snapshot, before this
-    // part of the table is complete. Rows without one would be there twice.
+    // Rows with a key that are left behind do no harm: they come again before this part of the table is complete, or
+    // what became of them comes with the stream. Rows without one would be there twice.
     ~Writer() override {
         const std::lock_guard<std::mutex> lock(snapshot_.mutex_);
         table_.reset();  // its statements belong to the connection, which other writers are using
@@ -64,7 +64,14 @@ class SqliteSnapshot::Writer : public SnapshotWriter, private StreamEvents {
         return rows_;
     }
 
-    void finish() override { finished_ = true; }
+    void finish(const CopiedRange &range) override {
+        const std::lock_guard<std::mutex> lock(snapshot_.mutex_);
+        if (!snapshot_.database_.in_transaction()) {
+            snapshot_.database_.run("BEGIN IMMEDIATE");
+        }
+        snapshot_.state_.save_copied(snapshot_.slot_, range);
+        finished_ = true;
+    }
 
  private:
     bool begin(const Transaction &, const wire::RecordView &) override { return true; }
@@ -106,11 +113,12 @@ class SqliteSnapshot::Writer : public SnapshotWriter, private StreamEvents {
     bool finished_ = false;
 };
 
-void SqliteSnapshot::begin(const std::string &slot, const std::vector<Relation> &relations) {
+void SqliteSnapshot::begin(const SinkState &state, const std::vector<Relation> &relations) {
     const std::lock_guard<std::mutex> lock(mutex_);
     database_.rollback();
     rows_ = 0;
     spoiled_ = false;
+    slot_ = state.slot;
     relations_ = relations;
     state_.prepare();
     database_.run("BEGIN IMMEDIATE");
@@ -124,9 +132,11 @@ void SqliteSnapshot::begin(const std::string &slot, const std::vector<Relation> 
         for (const std::string &leftover : leftovers) {
             database_.run("DROP TABLE " + quote(leftover));
         }
+        state_.forget_copy(slot_);
         std::map<std::string, const Relation *> tables;  // by their names as SQLite compares them
         for (const Relation &relation : relations_) {
-            state_.check_owner(slot, relation);
+            state_.check_owner(slot_, relation);
+            state_.save_copy_relation(slot_, relation);
             const std::string table = sqlite_table_name(relation);
             const auto [known, is_new] = tables.emplace(lower(table), &relation);
             if (is_new) {
@@ -141,6 +151,7 @@ void SqliteSnapshot::begin(const std::string &slot, const std::vector<Relation> 
                               "Give them the same replica identity.");
             }
         }
+        state_.save(state);
         database_.run("COMMIT");
     } catch (...) {
         database_.rollback();
@@ -148,8 +159,26 @@ void SqliteSnapshot::begin(const std::string &slot, const std::vector<Relation> 
     }
 }
 
+void SqliteSnapshot::resume(const std::string &slot) {
+    const std::lock_guard<std::mutex> lock(mutex_);
+    database_.rollback();
+    rows_ = 0;
+    spoiled_ = false;
+    slot_ = slot;
+    state_.prepare();
+    relations_ = state_.copy_progress(slot).relations;
+}
+
 std::unique_ptr<SnapshotWriter> SqliteSnapshot::open_writer(const Relation &relation) {
     return std::make_unique<Writer>(*this, relation);
+}
+
+// Rows without a key are to be found in the stages, too.
+void SqliteSnapshot::begin_catch_up() {
+    commit_rows();
+    for (const Relation &relation : relations_) {
+        create_row_index(database_, sqlite_stage_name(sqlite_table_name(relation)), relation);
+    }
 }
 
 void SqliteSnapshot::commit_rows() {
@@ -173,6 +202,7 @@ void SqliteSnapshot::finish(const std::string &slot) {
     }
     // Tables that are no longer selected stay as they are, and are no longer ours.
     state_.forget_relations(slot);
+    state_.forget_copy(slot);
     for (const Relation &relation : relations_) {
         state_.save_relation(slot, relation);
     }
@@ -186,6 +216,7 @@ void SqliteSnapshot::swap(const Relation &relation) {
     const std::string stage = sqlite_stage_name(table);
     const TableShape want = wanted_shape(relation);
     const TableShape have = read_table_shape(database_, table);
+    drop_row_index(database_, stage);
     if (have.columns.empty()) {
         rename_table(database_, stage, table);
     } else if (!(have == want)) {

@@ -20,9 +20,14 @@ class SqliteSnapshot {
         : database_(database), state_(state), mutex_(mutex) {}
 
     // The calls of Sink; finish() runs inside of a transaction of the caller, who holds the mutex.
-    void begin(const std::string &slot, const std::vector<Relation> &relations);
+    void begin(const SinkState &state, const std::vector<Relation> &relations);
+    void resume(const std::string &slot);
     std::unique_ptr<SnapshotWriter> open_writer(const Relation &relation);
+    void begin_catch_up();
     void finish(const std::string &slot);
+
+    // The definitions that the copy in the making follows.
+    const std::vector<Relation> &relations() const { return relations_; }
 
     // Ends the transaction that rows are written in, so that another may begin. The caller holds the mutex.
     void commit_rows();
@@ -35,6 +40,7 @@ class SqliteSnapshot {
     Database &database_;
     SqliteState &state_;
     std::mutex &mutex_;
+    std::string slot_;
     std::vector<Relation> relations_;
     uint64_t rows_ = 0;     // in the open transaction
     bool spoiled_ = false;  // rows that must not count could not be taken back

@@ -51,6 +51,12 @@ void SqliteState::prepare() {
             std::to_string(kVersion) + "); COMMIT");
         ready_ = true;
     }
+    // Earlier versions of this program did not make these.
+    database_.run(
+        "CREATE TABLE IF NOT EXISTS cdc_copy_relations (slot TEXT, relation_id INTEGER, message BLOB,"
+        " PRIMARY KEY (slot, relation_id));"
+        "CREATE TABLE IF NOT EXISTS cdc_copied (slot TEXT, relation_id INTEGER, filenode INTEGER, first_block INTEGER,"
+        " end_block INTEGER)");
     save_ = database_.prepare(
         "INSERT OR REPLACE INTO cdc_state VALUES (?1, ?2, ?3, ?4, ?5, ?6, strftime('%Y-%m-%dT%H:%M:%fZ'))");
 }
@@ -125,11 +131,61 @@ void SqliteState::forget_relations(const std::string &slot) {
     forget.run();
 }
 
+CopyProgress SqliteState::copy_progress(const std::string &slot) {
+    CopyProgress progress;
+    if (!has_table("cdc_copied")) {
+        return progress;
+    }
+    Statement relations =
+        database_.prepare("SELECT message FROM cdc_copy_relations WHERE slot = ?1 ORDER BY relation_id");
+    relations.bind(1, slot);
+    while (relations.step()) {
+        progress.relations.push_back(parse_relation(relations.blob(0)));
+    }
+    Statement ranges = database_.prepare(
+        "SELECT relation_id, filenode, first_block, end_block, end_block IS NULL FROM cdc_copied WHERE slot = ?1");
+    ranges.bind(1, slot);
+    while (ranges.step()) {
+        CopiedRange &range = progress.ranges.emplace_back();
+        range.relation_id = static_cast<uint32_t>(ranges.integer(0));
+        range.filenode = static_cast<uint32_t>(ranges.integer(1));
+        range.blocks.first = ranges.integer(2);
+        if (ranges.integer(4) == 0) {
+            range.blocks.end = ranges.integer(3);
+        }
+    }
+    return progress;
+}
+
+void SqliteState::save_copy_relation(const std::string &slot, const Relation &relation) {
+    Statement save = database_.prepare("INSERT INTO cdc_copy_relations VALUES (?1, ?2, ?3)");
+    save.bind(1, slot).bind(2, int64_t{relation.id}).bind_blob(3, relation.message);
+    save.run();
+}
+
+void SqliteState::save_copied(const std::string &slot, const CopiedRange &range) {
+    Statement save = database_.prepare("INSERT INTO cdc_copied VALUES (?1, ?2, ?3, ?4, ?5)");
+    save.bind(1, slot).bind(2, int64_t{range.relation_id}).bind(3, int64_t{range.filenode}).bind(4, range.blocks.first);
+    if (range.blocks.end) {
+        save.bind(5, *range.blocks.end);
+    }
+    save.run();
+}
+
+void SqliteState::forget_copy(const std::string &slot) {
+    for (const char *sql :
+         {"DELETE FROM cdc_copy_relations WHERE slot = ?1", "DELETE FROM cdc_copied WHERE slot = ?1"}) {
+        Statement forget = database_.prepare(sql);
+        forget.bind(1, slot);
+        forget.run();
+    }
+}
+
 bool SqliteState::check_owner(const std::string &slot, const Relation &relation) {
     const std::string table = sqlite_table_name(relation);
     const std::string refusal =
         "table " + relation.target().text() + " cannot go into table " + table + " of SQLite file " + database_.file();
-    for (const char *reserved : {"cdc_properties", "cdc_state", "cdc_relations"}) {
+    for (const char *reserved : {"cdc_properties", "cdc_state", "cdc_relations", "cdc_copy_relations", "cdc_copied"}) {
         if (sqlite3_stricmp(table.c_str(), reserved) == 0) {
             throw Failure(refusal + ": cdc_consumer keeps its own state there", "Leave the table out of --tables.");
         }

@@ -28,6 +28,12 @@ class SqliteState {
     void save_relation(const std::string &slot, const Relation &relation);
     void forget_relations(const std::string &slot);
 
+    // What is noted of a copy in the making; saved as a part of the open transaction.
+    CopyProgress copy_progress(const std::string &slot);
+    void save_copy_relation(const std::string &slot, const Relation &relation);
+    void save_copied(const std::string &slot, const CopiedRange &range);
+    void forget_copy(const std::string &slot);
+
     // Throws Failure if the relation's rows must not go into the table that they should go into: it belongs to
     // something else. Otherwise returns whether the table is there.
     bool check_owner(const std::string &slot, const Relation &relation);

@@ -23,6 +23,8 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kSlotWait{5};  // for a walsender that is about to go
 constexpr std::chrono::milliseconds kSlotRetry{200};
 constexpr std::chrono::seconds kSayThatWeWait{5};
+constexpr std::chrono::milliseconds kFlushWait{100};  // for others to flush WAL
+constexpr std::chrono::milliseconds kFlushLook{10};
 
 int64_t number(const Result &result, int row, int column) {
     return std::strtoll(PQgetvalue(result.get(), row, column), nullptr, 10);
@@ -43,16 +45,6 @@ std::string unescape_bytea(const Result &result, int row, int column) {
     return std::string(reinterpret_cast<const char *>(bytes.get()), size);
 }
 
-// Errors are ignored: then the command goes on until its end.
-void cancel(PGconn *connection) {
-    PGcancel *const request = PQgetCancel(connection);
-    char error[256];
-    if (request != nullptr) {
-        PQcancel(request, error, sizeof error);
-        PQfreeCancel(request);
-    }
-}
-
 // Waits for the result of a command that was sent, and says so in the log once if it takes long. Cancels the command
 // when `stop` becomes true.
 template <typename SayThatItWaits>
@@ -69,7 +61,7 @@ PGresult *wait_for_result(Connection &connection, const std::atomic<bool> &stop,
         }
         if (stop && !cancelled) {
             cancelled = true;
-            cancel(connection.get());
+            connection.cancel();
         }
         if (PQconsumeInput(connection.get()) == 0) {
             connection.fail(nullptr);
@@ -214,6 +206,13 @@ NewSlot Source::create_slot(const std::string &name, const std::atomic<bool> &st
     }
 }
 
+ExportedSnapshot Source::export_snapshot() {
+    Connection connection(conninfo_, {});
+    connection.query("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
+    std::string name = connection.query("SELECT pg_catalog.pg_export_snapshot()").text(0, 0);
+    return ExportedSnapshot(std::move(connection), std::move(name));
+}
+
 void Source::drop_slot(const std::string &name) {
     const auto deadline = Clock::now() + kSlotWait;
     while (true) {
@@ -240,15 +239,41 @@ void Source::drop_slot(const std::string &name) {
 }
 
 Lsn Source::current_lsn() {
+    return lsn(connection_.query("SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn()"
+                                 " ELSE pg_current_wal_insert_lsn() END"),
+               0, 0);
+}
+
+Lsn Source::target_lsn() {
     // The insert position may lie behind the header of a page that holds nothing yet. No record ends there, so a stream
-    // would only get that far with the next one: the page's beginning is meant.
-    const Result result = connection_.query(
-        "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_replay_lsn() ELSE pg_current_wal_insert_lsn() END,"
-        "       current_setting('wal_block_size')::integer");
-    const Lsn position = lsn(result, 0, 0);
-    const Lsn in_page = position % static_cast<Lsn>(std::max<int64_t>(number(result, 0, 1), 1));
+    // would only get that far with the next one: the page's beginning is meant. (Where the end of a record has gone
+    // into the page, no other one ends between its beginning and that end, so it means the same.)
     constexpr Lsn kLongestHeader = 40;
-    return in_page <= kLongestHeader ? position - in_page : position;
+    const Lsn position = current_lsn();
+    const Lsn page = static_cast<Lsn>(
+        std::max<int64_t>(number(connection_.query("SELECT current_setting('wal_block_size')::integer"), 0, 0), 1));
+    const Lsn target = position % page <= kLongestHeader ? position - position % page : position;
+    const auto deadline = Clock::now() + kFlushWait;
+    const auto is_flushed = [&] {
+        const Result flushed = connection_.query(
+            "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_flush_lsn() END");
+        return flushed.is_null(0, 0) || lsn(flushed, 0, 0) >= target;
+    };
+    while (!is_flushed()) {
+        if (Clock::now() >= deadline) {
+            try {
+                connection_.query(std::string("BEGIN; SET LOCAL synchronous_commit = local;"
+                                              "SELECT pg_logical_emit_message(true, '") +
+                                  wire::kHeartbeatPrefix + "', ''); COMMIT");
+            } catch (const ServerError &error) {
+                spdlog::debug("the end of WAL could not be flushed: {}", error.what());
+                connection_.query("ROLLBACK");
+            }
+            break;
+        }
+        std::this_thread::sleep_for(kFlushLook);
+    }
+    return target;
 }
 
 Source::MissingValue Source::missing_value(uint32_t relation_id, uint32_t attribute_number) {

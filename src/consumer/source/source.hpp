@@ -47,6 +47,19 @@ class NewSlot {
     Lsn consistent_point_;
 };
 
+// A snapshot that other connections can take. It is there as long as this object.
+class ExportedSnapshot {
+ public:
+    ExportedSnapshot(Connection connection, std::string name)
+        : connection_(std::move(connection)), name_(std::move(name)) {}
+
+    const std::string &name() const { return name_; }  // for SET TRANSACTION SNAPSHOT
+
+ private:
+    Connection connection_;
+    std::string name_;
+};
+
 class Source {
  public:
     explicit Source(const std::string &conninfo);
@@ -71,11 +84,15 @@ class Source {
     // Waits for all transactions that are open. Throws Failure if there is no free slot, or the name is taken, and
     // Interrupted when `stop` becomes true; then there is no slot.
     NewSlot create_slot(const std::string &name, const std::atomic<bool> &stop);
+    ExportedSnapshot export_snapshot();
     // Waits a short while for a walsender that is about to go. Throws Failure if the slot stays active.
     void drop_slot(const std::string &name);
 
     // Behind everything that was committed when it is called.
     Lsn current_lsn();
+    // The same, for a stream to get there even if nothing else happens: nothing is streamed before it is flushed, and
+    // what no commit waits for, such as the pruning of pages, may not be for long. A heartbeat message has it flushed.
+    Lsn target_lsn();
     // The value that rows from before an ADD COLUMN have in it. `known` is false if that cannot be told (the rows were
     // rewritten, or may have been); text and json are absent for NULL.
     struct MissingValue {

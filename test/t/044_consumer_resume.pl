@@ -1,0 +1,342 @@
+# Copies that are interrupted, and completed by the next run: parts of a table as of different moments, brought to the
+# same one by the stream, with a writer that never pauses. And what makes a new copy necessary.
+use strict;
+use warnings;
+
+use CdcConsumer;
+use CdcTest;
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+my $node = cdc_node('source', conf => "max_replication_slots = 20\nmax_wal_senders = 20\nautovacuum = off");
+my $target = PostgreSQL::Test::Cluster->new('target');
+$target->init(extra => [ '-E', 'UTF8', '--locale=C' ]);
+$target->start;
+
+# `small` comes last in a copy, and `log`, which has no key, first.
+$node->safe_psql('postgres', q{
+    CREATE TABLE orders (id bigint PRIMARY KEY, customer int NOT NULL, amount numeric(12,2), body text, state int);
+    ALTER TABLE orders REPLICA IDENTITY FULL;
+    ALTER TABLE orders ALTER body SET STORAGE EXTERNAL;
+    CREATE TABLE stock (shop text, item int, pieces int NOT NULL, PRIMARY KEY (shop, item));
+    CREATE TABLE events (id int, day date, what text, PRIMARY KEY (id, day)) PARTITION BY RANGE (day);
+    CREATE TABLE events_1 PARTITION OF events FOR VALUES FROM ('2026-01-01') TO ('2026-02-01');
+    CREATE TABLE events_2 PARTITION OF events FOR VALUES FROM ('2026-02-01') TO ('2026-03-01');
+    CREATE TABLE log (n int, line text);
+    ALTER TABLE log REPLICA IDENTITY FULL;
+    CREATE TABLE small (id int PRIMARY KEY, what text);
+    ALTER TABLE small REPLICA IDENTITY FULL;
+    INSERT INTO orders SELECT n, n % 100, n / 7.0, CASE WHEN n % 500 = 0 THEN repeat(md5(n::text), 100) ELSE md5(n::text) END, 0
+        FROM generate_series(1, 60000) AS n;
+    INSERT INTO stock SELECT 'shop ' || n % 7, n, n FROM generate_series(1, 20000) AS n;
+    INSERT INTO events SELECT n, date '2026-01-01' + n % 50, 'what ' || n FROM generate_series(1, 20000) AS n;
+    INSERT INTO log SELECT n % 50, 'line' FROM generate_series(1, 2000) AS n;
+    INSERT INTO small SELECT n, 'what' FROM generate_series(1, 100) AS n;
+});
+my @tables = qw(public.orders public.stock public.events public.log public.small);
+my @small_parts = ('--snapshot-chunk', '64kB', '--snapshot-jobs', '2');
+
+# Rows move to other blocks, to other keys and back, go, and come again as others.
+my $script = scratch_file('writer.sql');
+append_to_file($script, <<'SQL');
+\set id random(1, 60000)
+\set near :id + 1
+\set far 1000000 + :id
+\set item random(1, 20000)
+\set n random(0, 49)
+BEGIN;
+UPDATE orders SET state = state + 1 WHERE id = :id;
+UPDATE orders SET id = :far WHERE id = :near AND NOT EXISTS (SELECT FROM orders WHERE id = :far);
+DELETE FROM orders WHERE id = :id + 2;
+INSERT INTO orders VALUES (:id + 2, :n, 1, 'again', -1) ON CONFLICT DO NOTHING;
+UPDATE stock SET item = item + 100000 WHERE item = :item AND shop <> 'shop 3';
+UPDATE stock SET pieces = pieces + 1 WHERE item BETWEEN :item AND :item + 5;
+UPDATE events SET day = date '2026-01-01' + (day - date '2026-01-01' + 25) % 50 WHERE id = :item;
+INSERT INTO log VALUES (:n, 'new');
+DELETE FROM log WHERE ctid = (SELECT ctid FROM log WHERE n = :n LIMIT 1);
+COMMIT;
+SQL
+
+my $writer;
+
+sub start_writer {
+    my $errors = scratch_file('writer.err');
+    $writer = CdcTest::start_command('/dev/null', $errors, $node->installed_command('pgbench'), '-n', '-c', '2', '-T', '600',
+        '-R', '200', '-f', $script, $node->connstr('postgres'));
+    return;
+}
+
+sub stop_writer {
+    kill('TERM', $writer);
+    waitpid($writer, 0);
+    return;
+}
+
+# --- sinks of two kinds -----------------------------------------------------------------------------------------------
+
+my %kinds = (
+    sqlite => sub {
+        my ($name) = @_;
+        my $file = scratch_file("$name.db");
+        my $query = sub { -s $file ? sqlite_rows($file, $_[0]) : '' };
+        return {
+            run => { sink => "sqlite:$file", slot => $name, args => \@small_parts },
+            file => $file,
+            query => $query,
+            copied => 'cdc_copied',
+            state => 'cdc_state',
+            same => sub { same_in_sqlite($node, $file, $_[0], @tables) },
+            leftovers => sub { $query->(q(SELECT count(*) FROM sqlite_master WHERE name LIKE 'cdc\_new%' ESCAPE '\')) },
+        };
+    },
+    postgres => sub {
+        my ($name) = @_;
+        $target->safe_psql('postgres', "CREATE DATABASE $name");
+        my $query = sub { $target->safe_psql($name, $_[0]) };
+        return {
+            run => { sink => 'postgres:' . $target->connstr($name), slot => $name, args => \@small_parts },
+            query => $query,
+            copied => 'cdc_consumer.copied',
+            state => 'cdc_consumer.state',
+            same => sub {
+                my ($what) = @_;
+                for my $table (@tables) {
+                    my $columns = $node->safe_psql('postgres', q{SELECT string_agg(quote_ident(attname), ', ' ORDER BY attname) }
+                            . "FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped");
+                    my $digest = "SELECT count(*) || ' rows, ' || coalesce(md5(string_agg(r, E'\\n' ORDER BY r COLLATE \"C\")), '')
+                        FROM (SELECT ROW($columns)::text AS r FROM $table) AS t";
+                    is($query->($digest), $node->safe_psql('postgres', $digest), "$what: $table");
+                }
+            },
+            leftovers => sub { $query->(q(SELECT count(*) FROM pg_class WHERE relname LIKE 'cdc\_new%' AND relkind = 'r')) },
+        };
+    });
+
+sub ranges {
+    my ($sink) = @_;
+    my $ranges = eval { $sink->{query}->("SELECT count(*) FROM $sink->{copied}") };
+    return $ranges || 0;
+}
+
+sub slots {
+    my ($sink) = @_;
+    return $node->safe_psql('postgres', "SELECT count(*) FROM pg_replication_slots WHERE slot_name = '$sink->{run}{slot}'");
+}
+
+# Runs it until all but `small` is copied, for which it waits; then it is ended in some way. What has been noted by then
+# is all the others.
+sub interrupt {
+    my ($sink, %how) = @_;
+    my $consumer = start_consumer($node, %{ $sink->{run} }, %{ $how{run} // {} });
+    # It is held up until the lock is there, which would be too late otherwise.
+    my $end = time() + $PostgreSQL::Test::Utils::timeout_default;
+    while ($consumer->errors !~ /copying \d+ tables/) {
+        die $consumer->errors if !$consumer->running || time() > $end;
+        sleep(0.001);
+    }
+    $consumer->signal('STOP');
+    my $session = $node->background_psql('postgres');
+    $session->query_safe('BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE');
+    $consumer->signal('CONT');
+    my $copies = q{FROM pg_stat_activity WHERE query LIKE 'COPY (SELECT cdc.snapshot%' AND state = 'active' AND wait_event_type };
+    $node->poll_query_until('postgres', "SELECT EXISTS (SELECT $copies = 'Lock')") or die 'the copy does not wait';
+    # The other connection has no more to do.
+    $node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT $copies IS DISTINCT FROM 'Lock')") or die 'the other does not end';
+    $how{meanwhile}->($consumer) if $how{meanwhile};
+    if ($how{softly}) {
+        is($consumer->stop, 0, 'SIGTERM ends it');
+    } else {
+        $consumer->kill_hard;
+    }
+    $session->query_safe('ROLLBACK');
+    $session->quit;
+    return $consumer;
+}
+
+# The next run completes it, from the parts that it has: what it says in its log.
+sub complete {
+    my ($sink, $name, %how) = @_;
+    my (undef, undef, $log) = consumer($node, $how{command} // 'run', %{ $sink->{run} },
+        args => [ @small_parts, @{ $how{args} // ['--until-caught-up'] } ]);
+    return $log;
+}
+
+# Parts that were copied, as if they had not been.
+sub lose {
+    my ($sink, $table, $which) = @_;
+    my $id = $node->safe_psql('postgres', "SELECT '$table'::regclass::oid");
+    if (exists $sink->{file}) {
+        IPC::Run::run([ CdcTest::python(), '-c',
+                "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('DELETE FROM cdc_copied WHERE relation_id = $id AND $which'); c.commit()",
+                $sink->{file} ]) or die 'the query failed';
+    } else {
+        $sink->{query}->("DELETE FROM $sink->{copied} WHERE relation_id = $id AND $which");
+    }
+    return;
+}
+
+# --- completed --------------------------------------------------------------------------------------------------------
+
+for my $kind (sort keys %kinds) {
+    my $sink = $kinds{$kind}->("resumed_$kind");
+    start_writer();
+    interrupt($sink, meanwhile => sub {
+        my ($consumer) = @_;
+        return unless $kind eq 'sqlite';
+        consumer_fails($node, 'run', 1, qr/another process feeds/, 'a second consumer of the sink', %{ $sink->{run} });
+    });
+    my $ranges = ranges($sink);
+    cmp_ok($ranges, '>', 20, "$kind: parts are noted");
+    like(consumer_ok($node, 'status', "$kind: status", %{ $sink->{run} }, tables => undef, args => []), qr/unfinished/, "$kind: names it");
+
+    # A third of the orders is copied as of another moment, and others have taken their keys and places meanwhile.
+    lose($sink, 'orders', 'first_block % 24 = 0');
+    lose($sink, 'stock', 'first_block % 16 = 8');
+    sleep(1);
+    stop_writer();    # it could meet what follows in a deadlock
+    my $far = $kind eq 'sqlite' ? 2000000 : 3000000;
+    $node->safe_psql('postgres', qq{
+        DELETE FROM orders WHERE id % 13 = 5;
+        VACUUM orders;
+        BEGIN;
+        UPDATE orders SET id = -1 WHERE id = 100;
+        UPDATE orders SET id = 100 WHERE id = 300;
+        UPDATE orders SET id = 300 WHERE id = -1;
+        COMMIT;
+        UPDATE orders SET state = state + 1 WHERE id IN (100, 300) OR id % 500 = 0;
+        UPDATE orders SET id = id + $far WHERE id % 17 = 3 AND id < 100000;
+        INSERT INTO orders SELECT id - $far, 1, 2, 'the key of another', 3 FROM orders WHERE id > $far AND id % 2 = 0
+            ON CONFLICT DO NOTHING;
+        DELETE FROM small WHERE id = 7;
+        UPDATE small SET what = 'other' WHERE id = 8;
+    });
+    start_writer();
+    my $log = complete($sink, $kind);
+    like($log, qr/going on with it/, "$kind: the next run goes on with it");
+    unlike($log, qr/anew/, "$kind: and makes no new copy");
+    stop_writer();
+    complete($sink, $kind);
+    $sink->{same}->("$kind: completed");
+    is($sink->{leftovers}->(), '0', "$kind: nothing is left of it");
+    is(ranges($sink), 0, "$kind: in the notes, either");
+    is(slots($sink), '1', "$kind: with its slot");
+
+    # The copy again, interrupted by a stop, and then in mid-stream; those who read the sink see the old rows.
+    start_writer();
+    my $seen = $sink->{query}->('SELECT count(*), sum(state) FROM orders');
+    interrupt($sink, run => { command => 'resnapshot' }, meanwhile => sub {
+        my ($consumer) = @_;
+        $consumer->signal('TERM');
+        isnt($consumer->wait_for_end, 0, "$kind: a stop ends resnapshot");
+        like($consumer->errors, qr/goes on with it.*holds back WAL/, "$kind: and says what stays");
+    });
+    is(slots($sink), '1', "$kind: the slot stays");
+    stop_writer();
+    $node->safe_psql('postgres', q{UPDATE orders SET state = state + 1, body = left(body, 3000)});
+    start_writer();
+    my $consumer = start_consumer($node, %{ $sink->{run} }, command => 'resnapshot');
+    my $first = $sink->{query}->("SELECT position FROM $sink->{state}");
+    wait_until('the stream is in the copy', sub {
+        die $consumer->errors unless $consumer->running;
+        return $sink->{query}->("SELECT position FROM $sink->{state}") ne $first;
+    });
+    $consumer->kill_hard;
+    my ($phase) = $sink->{query}->("SELECT phase FROM $sink->{state}");
+    SKIP: {
+        skip 'it was complete before it was killed', 2 unless $phase eq 'snapshot';
+        is($sink->{query}->('SELECT count(*), sum(state) FROM orders'), $seen, "$kind: readers see the old rows");
+        $log = complete($sink, $kind, command => 'resnapshot', args => []);
+        like($log, qr/going on with it/, "$kind: resnapshot goes on with it, too");
+    }
+    stop_writer();
+    complete($sink, $kind);
+    $sink->{same}->("$kind: completed again");
+
+    # At random moments.
+    start_writer();
+    my $seed = $ENV{CDC_TEST_SEED} // int(time());
+    note("seed $seed");
+    srand($seed);
+    for my $round (1 .. 4) {
+        my $copy = start_consumer($node, %{ $sink->{run} }, command => 'resnapshot');
+        sleep(rand(0.8));
+        $round % 2 ? $copy->kill_hard : $copy->stop;
+    }
+    stop_writer();
+    complete($sink, $kind);
+    $sink->{same}->("$kind: after random moments");
+    consumer_ok($node, 'drop-slot', "$kind: drop-slot", slot => $sink->{run}{slot}, tables => undef);
+}
+
+# --- anew ---------------------------------------------------------------------------------------------------------------
+
+# What happens meanwhile, and the reason that the log gives.
+my @obstacles = (
+    [ 'a column was added', 'ALTER TABLE orders ADD COLUMN more int', qr/public\.orders was altered/ ],
+    [ 'a table was added', 'CREATE TABLE one_more (id int PRIMARY KEY)', qr/public\.one_more was not there/ ],
+    [ 'a table was dropped', 'DROP TABLE one_more', qr/dropped/ ],
+    [ 'a table was rewritten', 'VACUUM FULL stock', qr/public\.stock was rewritten/, stock => 'first_block = 0' ],
+    [ 'a table without a key is there in part', 'SELECT 1', qr/public\.log has no key/, log => 'first_block = 0' ],
+    [ 'the slot is gone', q(SELECT pg_drop_replication_slot('anew')), qr/is gone/ ],
+    [ 'a large value was not told', q(ALTER TABLE orders REPLICA IDENTITY DEFAULT), qr/orders was altered/ ],
+    # Found by its key only, with a value that the update has left as it was.
+    [ 'an update is incomplete', q(UPDATE orders SET state = state + 1 WHERE id % 500 = 0), qr/does not say all of its row/ ],
+    [ 'a table was emptied', 'CREATE TABLE kept AS TABLE orders; TRUNCATE orders; INSERT INTO orders SELECT * FROM kept; DROP TABLE kept',
+        qr/public\.orders was rewritten/, orders => 'first_block = 0' ],
+);
+for my $obstacle (@obstacles) {
+    my ($name, $sql, $reason, $table, $lost) = @$obstacle;
+    my $sink = $kinds{sqlite}->('anew');
+    interrupt($sink);
+    lose($sink, $table, $lost) if $table;
+    $node->safe_psql('postgres', $_) for split(/; /, $sql);
+    my $log = complete($sink, $name);
+    note($log);
+    like($log, qr/$reason.*copying anew|copying anew.*$reason/, "$name: a new copy");
+    $sink->{same}->($name);
+    consumer_ok($node, 'drop-slot', "$name: drop-slot", slot => 'anew', tables => undef);
+}
+
+# These need none.
+$node->safe_psql('postgres', 'ALTER TABLE orders REPLICA IDENTITY FULL');
+my @harmless = (
+    [ 'a complete table was rewritten', 'VACUUM FULL orders; UPDATE orders SET state = 5 WHERE id < 100' ],
+    [ 'a complete table was emptied', q(TRUNCATE stock; INSERT INTO stock VALUES ('shop 1', 1, 1)) ],
+    [ 'a complete table without a key has other rows', q(DELETE FROM log WHERE n = 3; INSERT INTO log SELECT 4, 'line' FROM generate_series(1, 5)) ],
+);
+for my $harmless (@harmless) {
+    my ($name, $sql) = @$harmless;
+    my $sink = $kinds{sqlite}->('harmless');
+    interrupt($sink);
+    $node->safe_psql('postgres', $_) for split(/; /, $sql);
+    unlike(complete($sink, $name), qr/anew/, "$name: no new copy");
+    $sink->{same}->($name);
+    consumer_ok($node, 'drop-slot', "$name: drop-slot", slot => 'harmless', tables => undef);
+}
+
+# Of other tables: those that are wanted now.
+my $other = $kinds{sqlite}->('other');
+interrupt($other);
+my (undef, undef, $log) = consumer($node, 'run', %{ $other->{run} }, tables => 'public.small,public.log', args => ['--until-caught-up']);
+like($log, qr/copying anew \(it is of other tables\)/, 'other tables: a new copy');
+is($other->{query}->(q(SELECT count(*) FROM sqlite_master WHERE name = 'orders')), '0', 'of these only');
+
+# --- an error at the very end -------------------------------------------------------------------------------------------
+
+my $late = $kinds{sqlite}->('late');
+my $init = scratch_file('init.sql');
+append_to_file($init, 'CREATE VIEW wrong AS SELECT 1; SELECT * FROM no_such_table;');
+consumer_fails($node, 'run', 1, qr/no_such_table/, 'an init file that fails', %{ $late->{run} }, args => [ '--until-caught-up', '--init-sql', $init ]);
+is(slots($late), '1', 'the slot stays');
+$node->safe_psql('postgres', 'DELETE FROM small WHERE id = 9');
+my $mended = scratch_file('mended.sql');
+append_to_file($mended, 'CREATE VIEW large AS SELECT * FROM orders WHERE amount > 100;');
+$log = complete($late, 'mended', args => [ '--until-caught-up', '--init-sql', $mended ]);
+like($log, qr/going on with it/, 'the copy is not made again for it');
+$late->{same}->('mended');
+
+$node->stop;
+$target->stop;
+done_testing();
