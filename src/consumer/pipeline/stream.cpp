@@ -21,7 +21,7 @@ using Clock = std::chrono::steady_clock;
 // ends before that header.
 constexpr Lsn kWalPage = 8192, kLongPageHeader = 40;
 
-constexpr std::chrono::milliseconds kRequestInterval{50};
+constexpr std::chrono::milliseconds kRequestInterval{20};
 constexpr std::chrono::milliseconds kSyncLook{20};  // whether a sync has ended, while nothing else happens
 
 bool reaches(Lsn position, Lsn target) {
@@ -30,9 +30,11 @@ bool reaches(Lsn position, Lsn target) {
 
 class Streaming {
  public:
-    Streaming(const Settings &settings, Sink &sink, SinkState &state, Counters &counters, Applier &applier,
+    // `target`: run() returns when everything before it is in the sink; 0: it goes on.
+    Streaming(const Settings &settings, Lsn target, Sink &sink, SinkState &state, Counters &counters, Applier &applier,
               Receiver &receiver, MessageQueue &queue, const std::atomic<bool> &stop)
         : settings_(settings),
+          target_(target),
           sink_(sink),
           state_(state),
           counters_(counters),
@@ -41,10 +43,9 @@ class Streaming {
           queue_(queue),
           stop_(stop) {}
 
-    // `target`: return when everything before it is in the sink; 0: go on.
-    void run(Lsn target, const std::function<void()> &connected) {
+    void run(const std::function<void()> &connected) {
         try {
-            go_on(target, connected);
+            go_on(connected);
             finish();
         } catch (...) {
             // A sync that failed counts for more: whoever came back to this sink could take it for durable.
@@ -56,13 +57,13 @@ class Streaming {
     }
 
  private:
-    void go_on(Lsn target, const std::function<void()> &connected) {
+    void go_on(const std::function<void()> &connected) {
         for (bool first = true;;) {
             const auto now = Clock::now();
-            if (may_end(now, target)) {
+            if (may_end(now)) {
                 break;
             }
-            const auto latest = deadline(now, target);
+            const auto latest = deadline(now);
             if (applier_.group_open() && !applier_.in_transaction() && queue_.empty()) {
                 queue_.wait_for_much(latest);
             }
@@ -99,7 +100,8 @@ class Streaming {
 
     bool group_is_due() const {
         const auto age = Clock::now() - applier_.group_start();
-        return group_is_full() || age >= settings_.group_time || (age >= linger() && queue_.empty());
+        return group_is_full() || age >= settings_.group_time ||
+               (queue_.empty() && (age >= linger() || (target_ != 0 && reaches(idle_position_, target_))));
     }
 
     // How old a group should be at least, although nothing waits: readers of the sink should not wait either, but a
@@ -119,17 +121,17 @@ class Streaming {
         unsynced_ = true;
     }
 
-    Clock::time_point deadline(Clock::time_point now, Lsn target) {
-        const Clock::time_point latest = now + std::chrono::milliseconds(200);
-        if (applier_.group_open() && !applier_.in_transaction()) {
-            return std::min(applier_.group_start() + linger(), latest);
-        }
-        if (target != 0 && queue_.empty() && !applier_.in_transaction() && now - last_request_ > kRequestInterval) {
-            receiver_.request_keepalive();
-            last_request_ = now;
+    Clock::time_point deadline(Clock::time_point now) {
+        Clock::time_point latest = now + std::chrono::milliseconds(200);
+        if (target_ != 0 && queue_.empty() && !applier_.in_transaction()) {
+            if (now - last_request_ >= kRequestInterval) {
+                receiver_.request_keepalive();
+                last_request_ = now;
+            }
+            latest = std::min(latest, last_request_ + kRequestInterval);
         }
         if (applier_.group_open()) {
-            return latest;
+            return applier_.in_transaction() ? latest : std::min(latest, applier_.group_start() + linger());
         }
         if (sync_under_way_.valid()) {
             return now + kSyncLook;
@@ -137,7 +139,7 @@ class Streaming {
         return unsynced_ ? std::min(latest, last_sync_ + settings_.sync_interval) : latest;
     }
 
-    bool may_end(Clock::time_point now, Lsn target) {
+    bool may_end(Clock::time_point now) {
         if (stop_) {
             if (stop_since_ == Clock::time_point()) {
                 stop_since_ = now;
@@ -152,10 +154,10 @@ class Streaming {
             }
             return false;
         }
-        if (target == 0 || applier_.in_transaction() || applier_.group_open()) {
+        if (target_ == 0 || applier_.in_transaction() || applier_.group_open()) {
             return false;
         }
-        return reaches(std::max(state_.position, idle_position_), target);
+        return reaches(std::max(state_.position, idle_position_), target_);
     }
 
     void sync_if_due(Clock::time_point now) {
@@ -216,6 +218,7 @@ class Streaming {
     }
 
     const Settings &settings_;
+    const Lsn target_;
     Sink &sink_;
     SinkState &state_;
     Counters &counters_;
@@ -264,7 +267,7 @@ void stream(const Settings &settings, Source &source, Sink &sink, StreamReader &
     Receiver receiver(options, queue);
     spdlog::info("streaming from {} into {}", lsn_text(state.position), sink.name());
     try {
-        Streaming(settings, sink, state, counters, applier, receiver, queue, stop).run(target, connected);
+        Streaming(settings, target, sink, state, counters, applier, receiver, queue, stop).run(connected);
     } catch (...) {
         applier.rollback();
         throw;

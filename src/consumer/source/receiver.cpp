@@ -20,7 +20,8 @@ using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
 constexpr std::chrono::microseconds kQuick{100}, kGather{300};
-constexpr int kManyQuickWaits = 8;
+constexpr int kManyQuickWaits = 8;  // more than the parts in which a large message comes
+constexpr size_t kLargeMessage = 4096;
 constexpr milliseconds kConfirmDelay{100};  // confirmations of this time are told in one
 constexpr milliseconds kPushWait{50};       // for room in the queue, before looking at anything else
 constexpr milliseconds kGoodbye{1500};      // for the server to let the slot go
@@ -217,7 +218,8 @@ void Receiver::State::receive() {
 }
 
 // While small transactions come one behind the other, each would wake this thread up, and with two cores the sink's
-// thread and the walsender have better use for them. So they get a moment to become several.
+// thread and the walsender have better use for them. So they get a moment to become several. Large messages do not: the
+// walsender would soon have nowhere to put them.
 void Receiver::State::let_gather() {
     const auto now = Clock::now();
     quick_waits = now - last_wait < kQuick ? quick_waits + 1 : 0;
@@ -228,6 +230,9 @@ void Receiver::State::let_gather() {
 }
 
 void Receiver::State::take(Message message, size_t size) {
+    if (size >= kLargeMessage) {
+        quick_waits = 0;
+    }
     message.payload = std::string_view(message.buffer.get(), size);
     switch (message.payload.front()) {
         case 'w':
