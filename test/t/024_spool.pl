@@ -12,6 +12,9 @@ use Test::More;
 my $clients = 4;
 my $node = cdc_node('spool', conf => "logical_decoding_work_mem = 64kB\nautovacuum = off\nfsync = off\nmax_connections = 40"
       . "\nclient_min_messages = warning\nmax_replication_slots = 30\nmax_wal_senders = 20\ndeadlock_timeout = 100ms");
+if ($node->pg_version >= 16) {
+    plan(skip_all => 'from 16 on, changes of transactions in progress are not taken: see kStreamsSafely in callbacks.cpp');
+}
 $node->safe_psql('postgres', q{
     CREATE TABLE shared (id bigint PRIMARY KEY, n int, body text);
     ALTER TABLE shared REPLICA IDENTITY FULL;
