@@ -81,12 +81,14 @@ is($summary->{largest_transaction}, 1000000, 'a million in one transaction');
 is($summary->{gaps}, 0, 'numbered from 1 to 1,000,000');
 ok($spilled, 'the walsender had spilled records to pg_replslot');
 is($spill_files->(), 0, 'nothing of that is left');
+# Up to 15, the plugin is handed all of it before the commit; later servers write it to disk themselves.
+my ($counted, $other) = $node->pg_version < 16 ? qw(stream spill) : qw(spill stream);
 $node->poll_query_until('postgres',
-    q(SELECT stream_txns > 0 AND stream_count > 10 AND stream_bytes > 0
-      FROM pg_stat_replication_slots WHERE slot_name = 'spill'))
-  or die 'nothing is counted as handed over before its commit';
-is($node->safe_psql('postgres', q(SELECT spill_txns FROM pg_stat_replication_slots WHERE slot_name = 'spill')), 0,
-    'the plugin was handed all of it before the commit: the server itself spilled nothing');
+    "SELECT ${counted}_txns > 0 AND ${counted}_count > 10 AND ${counted}_bytes > 0
+     FROM pg_stat_replication_slots WHERE slot_name = 'spill'")
+  or die "nothing is counted under $counted";
+is($node->safe_psql('postgres', "SELECT ${other}_txns FROM pg_stat_replication_slots WHERE slot_name = 'spill'"), 0,
+    "the server counts it under $counted only");
 
 SKIP: {
     skip 'no /proc to read the memory from', 4 if !$peak;
