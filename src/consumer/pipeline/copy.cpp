@@ -65,12 +65,14 @@ void Copy::make_anew() {
         source_.drop_slot(settings_.slot);
     }
     const NewSlot slot = source_.create_slot(settings_.slot, stop_);
+    bool begun = false;
     try {
         const std::vector<SourceTable> tables = tables_under(slot.snapshot());
-        const std::vector<Relation> relations = read_definitions(settings_.source, slot.snapshot(), tables);
+        const std::vector<Relation> relations = read_definitions(settings_.source, slot.snapshot(), tables, stop_);
         spdlog::info("copying {} tables as of {}", tables.size(), lsn_text(slot.consistent_point()));
         state_.position = slot.consistent_point();
         sink_.begin_snapshot(state_, relations);
+        begun = true;
         copy_blocks(slot.snapshot(), tables, relations, {});
         finish();
     } catch (const ConnectionLost &) {
@@ -78,7 +80,9 @@ void Copy::make_anew() {
         // attempt sees it, and otherwise goes on with the copy, or drops the slot.
         throw;
     } catch (...) {
-        keep_or_drop();
+        if (!begun || !keep()) {
+            drop_quietly();
+        }
         throw;
     }
 }
@@ -91,9 +95,7 @@ bool Copy::complete(StreamReader &reader, const std::function<void()> &connected
         }
         spdlog::info("a copy was interrupted: going on with it");
         sink_.resume_snapshot(state_);
-        if (!is_complete(progress)) {
-            copy_rest(progress);
-        }
+        copy_rest(progress);
         // Everything that the last part was copied as of lies before this.
         const Lsn target = source_.target_lsn();
         spdlog::info("bringing the copy up to {}", lsn_text(target));
@@ -102,18 +104,18 @@ bool Copy::complete(StreamReader &reader, const std::function<void()> &connected
         if (stop_) {
             throw Interrupted();
         }
-        finish();
-        return true;
     } catch (const Interrupted &) {
-        keep_or_drop();
+        keep();
         throw;
     } catch (const Failure &failure) {
-        if (failure.code() != ExitCode::kSchema) {
+        if (failure.code() != ExitCode::kSchema && failure.code() != ExitCode::kLostSlot) {
             throw;
         }
         spdlog::warn("the interrupted copy cannot be completed: {}: copying anew", failure.what());
         return false;
     }
+    finish();
+    return true;
 }
 
 bool Copy::can_complete(const CopyProgress &progress) {
@@ -141,9 +143,14 @@ bool Copy::can_complete(const CopyProgress &progress) {
 void Copy::copy_rest(const CopyProgress &progress) {
     const ExportedSnapshot snapshot = source_.export_snapshot();
     const std::vector<SourceTable> tables = tables_under(snapshot.name());
-    const std::vector<Relation> relations = read_definitions(settings_.source, snapshot.name(), tables);
+    const std::vector<Relation> relations = read_definitions(settings_.source, snapshot.name(), tables, stop_);
     check_same(progress.relations, relations);
-    copy_blocks(snapshot.name(), tables, relations, progress.ranges);
+    if (!is_complete(progress)) {
+        // What the snapshot sees must stay: an asynchronous commit that a crash of the source takes back would not be
+        // in the stream.
+        source_.target_lsn();
+        copy_blocks(snapshot.name(), tables, relations, progress.ranges);
+    }
 }
 
 // Tables that came to be since are not in the slot's stream from their first row on.
@@ -184,20 +191,24 @@ void Copy::finish() {
     spdlog::info("the copy is complete: {} rows", rows_);
 }
 
-// What was copied is worth the WAL that the slot holds back until the next run; without it, nobody would read from the
-// slot.
-void Copy::keep_or_drop() noexcept {
+// What was copied is worth the WAL that the slot holds back until the next run. False if nothing was.
+bool Copy::keep() noexcept {
     try {
-        if (!sink_.copy_progress(settings_.slot).ranges.empty()) {
-            spdlog::warn(
-                "the copy is not complete: the next run goes on with it, and until then slot \"{}\" holds back WAL "
-                "(cdc_consumer drop-slot gives it up)",
-                settings_.slot);
-            return;
+        if (sink_.copy_progress(settings_.slot).ranges.empty()) {
+            return false;
         }
     } catch (const std::exception &) {
-        // A sink that does not even tell is not to be gone on with.
+        return false;  // a sink that does not even tell is not to be gone on with
     }
+    spdlog::warn(
+        "the copy is not complete: the next run goes on with it, and until then slot \"{}\" holds back WAL "
+        "(cdc_consumer drop-slot gives it up)",
+        settings_.slot);
+    return true;
+}
+
+// A slot that nobody would read from would hold back WAL.
+void Copy::drop_quietly() noexcept {
     try {
         Source(settings_.source).drop_slot(settings_.slot);
     } catch (const std::exception &error) {

@@ -39,7 +39,8 @@ class Copy {
                      const std::vector<Relation> &relations, const std::vector<CopiedRange> &done);
     void count(const SnapshotProgress &progress);
     void finish();
-    void keep_or_drop() noexcept;
+    bool keep() noexcept;
+    void drop_quietly() noexcept;
 
     const Settings &settings_;
     Source &source_;

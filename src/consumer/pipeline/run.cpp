@@ -75,6 +75,13 @@ class Runner {
                 close();
                 spdlog::warn("{}: everything is copied anew", obstacle.what());
                 copy_anew = true;
+            } catch (const SlotLost &lost) {
+                // The next attempt sees it, too, and does as it was told.
+                if (settings_.on_lost_slot != OnLostSlot::kResnapshot) {
+                    throw;
+                }
+                close();
+                retry.wait(lost.what());
             } catch (const Failure &failure) {
                 // What the sink cannot follow; a copy that fails in the same way is not tried again.
                 if (failure.code() != ExitCode::kSchema || settings_.on_rewrite != OnRewrite::kResnapshot ||
@@ -90,7 +97,7 @@ class Runner {
 
     void resnapshot() {
         try {
-            Source source(settings_.source);
+            Source source(settings_.source, &stop_);
             source.check_server();
             open();
             SinkState state = find_state(source);
@@ -146,7 +153,7 @@ class Runner {
     }
 
     void attempt(bool &copy_anew, Retry &retry) {
-        Source source(settings_.source);
+        Source source(settings_.source, &stop_);
         source.check_server();
         open();
         connected_ = true;
@@ -158,19 +165,20 @@ class Runner {
         wait_for_walsender(slot);
         const auto connected = [&] {
             retry.reset();
-            streamed_ = true;
             look_again_ = true;
             lost_since_ = Clock::time_point();
         };
         if (copy_anew) {
             copy(source, state, connected);
             copy_anew = false;
-            check_slot(source, state);
         }
         counters_.phase = 2;
         counters_.applied_lsn = state.position;
         const Lsn target = settings_.until_caught_up ? source.target_lsn() : 0;
-        stream(settings_, source, *sink_, reader_, state, target, counters_, stop_, connected);
+        stream(settings_, source, *sink_, reader_, state, target, counters_, stop_, [&] {
+            connected();
+            streamed_ = true;
+        });
     }
 
     // The walsender of a connection that broke holds the slot until it notices.
@@ -178,16 +186,6 @@ class Runner {
         if (slot && slot->active && lost_since_ != Clock::time_point() && Clock::now() - lost_since_ < kPatience) {
             throw ConnectionLost("replication slot \"" + settings_.slot + "\" is still in use by process " +
                                  std::to_string(slot->active_pid));
-        }
-    }
-
-    // Somebody else may have dropped and made a slot that nobody read from while the tables were copied.
-    void check_slot(Source &source, const SinkState &state) const {
-        const std::string loss = find_loss(settings_.slot, source.slot(settings_.slot), state.position,
-                                           source.current_lsn(), source.database());
-        if (!loss.empty()) {
-            throw Failure(loss, "Is the slot another consumer's, too? Give each one a slot of its own.",
-                          ExitCode::kLostSlot);
         }
     }
 
@@ -212,10 +210,7 @@ class Runner {
             return false;
         }
         if (settings_.on_lost_slot == OnLostSlot::kFail) {
-            throw Failure(loss,
-                          "Copy the tables anew with \"cdc_consumer resnapshot\", or let --on-lost-slot=resnapshot do "
-                          "so.",
-                          ExitCode::kLostSlot);
+            throw SlotLost(loss);
         }
         spdlog::warn("{}: everything is copied anew", loss);
         return true;

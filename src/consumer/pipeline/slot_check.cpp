@@ -32,4 +32,11 @@ std::string find_loss(const std::string &name, const std::optional<SlotInfo> &sl
     return std::string();
 }
 
+void check_slot(const std::string &name, Source &source, Lsn position) {
+    const std::string loss = find_loss(name, source.slot(name), position, source.current_lsn(), source.database());
+    if (!loss.empty()) {
+        throw SlotLost(loss);
+    }
+}
+
 }  // namespace cdc::consumer

@@ -285,8 +285,8 @@ class TableCopy {
 }  // namespace
 
 std::vector<Relation> read_definitions(const std::string &conninfo, const std::string &snapshot,
-                                       const std::vector<SourceTable> &tables) {
-    Source source(conninfo);
+                                       const std::vector<SourceTable> &tables, const std::atomic<bool> &stop) {
+    Source source(conninfo, &stop);
     take_snapshot(source.connection(), snapshot);
     std::vector<Relation> relations;
     for (const SourceTable &table : tables) {

@@ -28,7 +28,7 @@ struct SnapshotProgress {
 
 // The definitions of `tables`, in their order, as of the snapshot.
 std::vector<Relation> read_definitions(const std::string &conninfo, const std::string &snapshot,
-                                       const std::vector<SourceTable> &tables);
+                                       const std::vector<SourceTable> &tables, const std::atomic<bool> &stop);
 
 // Copies what is not in `done` of the tables, whose definitions are `relations`, under `snapshot`: between the sink's
 // begin_snapshot() or resume_snapshot(), and finish_snapshot(). `report` is called now and then, by one thread at a

@@ -2,6 +2,7 @@
 
 #include "applier.hpp"
 #include "schema_source.hpp"
+#include "slot_check.hpp"
 
 #include "../source/message_queue.hpp"
 #include "../source/receiver.hpp"
@@ -265,6 +266,10 @@ void stream(const Settings &settings, Source &source, Sink &sink, StreamReader &
         sink.save_state(state);
     }
     Receiver receiver(options, queue);
+    // Nobody else can move the slot from here on; before, the server would have started behind a gap without a word.
+    if (sink.remembers()) {
+        check_slot(settings.slot, source, state.position);
+    }
     spdlog::info("streaming from {} into {}", lsn_text(state.position), sink.name());
     try {
         Streaming(settings, target, sink, state, counters, applier, receiver, queue, stop).run(connected);

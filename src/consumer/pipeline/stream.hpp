@@ -13,8 +13,8 @@
 
 namespace cdc::consumer {
 
-// `target`: return when everything before it is in the sink; 0: go on. `connected` is called when the first message has
-// come: this connection works.
+// Throws SlotLost if the slot is not at or before the sink's position. `target`: return when everything before it is in
+// the sink; 0: go on. `connected` is called when the first message has come: this connection works.
 void stream(const Settings &settings, Source &source, Sink &sink, StreamReader &reader, SinkState &state, Lsn target,
             Counters &counters, const std::atomic<bool> &stop, const std::function<void()> &connected);
 

@@ -19,8 +19,8 @@ using Clock = std::chrono::steady_clock;
 
 constexpr std::chrono::seconds kGrace{1};  // for the server to say that its timeout was reached
 
-// Returns now and then without any: older libpq leaves bytes with OpenSSL that the socket does not tell of.
-void wait_for_input(const PGconn *connection, Clock::time_point deadline) {
+// Returns false now and then, without any: older libpq leaves bytes with OpenSSL that the socket does not tell of.
+bool wait_for_input(const PGconn *connection, Clock::time_point deadline) {
     constexpr std::chrono::milliseconds kSlice{200};
     const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(deadline - Clock::now());
     pollfd descriptor{PQsocket(connection), POLLIN, 0};
@@ -28,7 +28,7 @@ void wait_for_input(const PGconn *connection, Clock::time_point deadline) {
         shutdown(descriptor.fd, SHUT_RDWR);  // whoever asks next must not wait for the same answer
         throw ConnectionLost("the server does not answer");
     }
-    poll(&descriptor, 1, static_cast<int>(std::min(left, kSlice).count()));
+    return poll(&descriptor, 1, static_cast<int>(std::min(left, kSlice).count())) > 0;
 }
 
 bool contains_any(std::string_view text, const std::initializer_list<const char *> parts) {
@@ -129,7 +129,8 @@ long long Result::affected() const {
     return std::strtoll(PQcmdTuples(result_.get()), nullptr, 10);
 }
 
-Connection::Connection(const std::string &conninfo, const Options &options) : timeout_(options.timeout) {
+Connection::Connection(const std::string &conninfo, const Options &options)
+    : timeout_(options.timeout), stop_(options.stop) {
     check_conninfo(conninfo);
     // Of a parameter that comes twice, the later one counts: what stands in front of dbname are defaults.
     std::vector<const char *> names;
@@ -181,7 +182,7 @@ Connection::Connection(const std::string &conninfo, const Options &options) : ti
 }
 
 Result Connection::query(const std::string &sql) {
-    if (timeout_.count() > 0) {
+    if (timeout_.count() > 0 || stop_ != nullptr) {
         return answer(PQsendQuery(get(), sql.c_str()));
     }
     return check(PQexec(get(), sql.c_str()));
@@ -194,7 +195,7 @@ Result Connection::query(const std::string &sql, const std::vector<std::optional
         values.push_back(parameter ? parameter->c_str() : nullptr);
     }
     const int count = static_cast<int>(values.size());
-    if (timeout_.count() > 0) {
+    if (timeout_.count() > 0 || stop_ != nullptr) {
         return answer(PQsendQueryParams(get(), sql.c_str(), count, nullptr, values.data(), nullptr, nullptr, 0));
     }
     return check(PQexecParams(get(), sql.c_str(), count, nullptr, values.data(), nullptr, nullptr, 0));
@@ -211,20 +212,27 @@ void Connection::cancel() noexcept {
 
 // As PQexec does: the last of several results, or the first error. All are taken, so that another query can follow.
 Result Connection::answer(int sent) {
-    const auto deadline = Clock::now() + timeout_ + kGrace;
+    const auto deadline = timeout_.count() > 0 ? Clock::now() + timeout_ + kGrace : Clock::time_point::max();
+    bool cancelled = false;
     if (sent == 0) {
         fail(nullptr);
     }
     std::unique_ptr<PGresult, ResultDeleter> kept;
     for (;;) {
         while (PQisBusy(get()) != 0) {
-            wait_for_input(get(), deadline);
+            if (!wait_for_input(get(), deadline) && stop_ != nullptr && *stop_ && !cancelled) {
+                cancel();
+                cancelled = true;
+            }
             if (PQconsumeInput(get()) == 0) {
                 fail(nullptr);
             }
         }
         std::unique_ptr<PGresult, ResultDeleter> next(PQgetResult(get()));
         if (next == nullptr) {
+            if (cancelled && PQresultStatus(kept.get()) == PGRES_FATAL_ERROR) {
+                throw Interrupted();
+            }
             return check(kept.release());
         }
         if (kept == nullptr || PQresultStatus(kept.get()) != PGRES_FATAL_ERROR) {

@@ -6,6 +6,7 @@
 
 #include <libpq-fe.h>
 
+#include <atomic>
 #include <chrono>
 #include <memory>
 #include <optional>
@@ -69,6 +70,8 @@ class Connection {
         // A second later, ConnectionLost if there is no answer: a server that hangs does not keep its own timeout, and
         // its machine still confirms what is sent.
         std::chrono::seconds timeout{0};
+        // When it becomes true, the query that runs is cancelled: Interrupted. A lock may be waited for without end.
+        const std::atomic<bool> *stop = nullptr;
     };
     // `conninfo`: key=value pairs or a URI. Pins client_encoding UTF8, DateStyle ISO, IntervalStyle postgres, TimeZone
     // UTC, extra_float_digits 3 and bytea_output hex (whatever the conninfo says); keepalives on.
@@ -102,6 +105,7 @@ class Connection {
     };
     std::unique_ptr<PGconn, Closer> connection_;
     std::chrono::seconds timeout_{0};
+    const std::atomic<bool> *stop_ = nullptr;
 };
 
 // What a person reads in a log: libpq ends its messages with a newline and continues some on a second line.

@@ -18,7 +18,8 @@ void check_catch_up(const Relation &relation, const Relation *previous, const Ev
     if (previous == nullptr || evolution == nullptr) {
         throw CopyObstacle(table + " was not there when the copy was begun");
     }
-    if (!evolution->obstacle.empty() || !evolution->steps.empty()) {
+    // Not even the replica identity may be another one: updates that do not say which row they are about leave no trace.
+    if (!evolution->obstacle.empty() || !evolution->steps.empty() || relation.message != previous->message) {
         throw CopyObstacle(table + " was altered since the copy was begun");
     }
 }
@@ -29,7 +30,7 @@ Row whole_row(const Change &change) {
         if (!is_unchanged_toast(row[i])) {
             continue;
         }
-        if (change.before_kind != wire::Before::kFull || !is_known(change.before[i])) {
+        if (change.before_kind == wire::Before::kNone || !is_known(change.before[i])) {
             throw CopyObstacle("an update of table " + change.relation->table.text() +
                                " does not say all of its row (without REPLICA IDENTITY FULL, a large value that it has "
                                "left as it was is not told)");

@@ -279,7 +279,7 @@ StatementPipeline::Statement PostgresRows::upsert_statement(Target &target, size
 
 void PostgresRows::update(Target &target, const Change &change) {
     const Relation &relation = *target.relation;
-    const Row *const key = change.key_row();
+    const Row *const key = target.relation->identifies_rows() ? change.key_row() : nullptr;
     if (key == nullptr) {
         throw Failure("an update of " + relation.table.text() + " does not say which row it is about",
                       "Give the table a primary key, or ALTER TABLE ... REPLICA IDENTITY FULL, and copy anew.");
@@ -315,7 +315,7 @@ void PostgresRows::update(Target &target, const Change &change) {
 }
 
 void PostgresRows::erase(Target &target, const Change &change) {
-    const Row *const key = change.key_row();
+    const Row *const key = target.relation->identifies_rows() ? change.key_row() : nullptr;
     if (key == nullptr) {
         throw Failure("a delete from " + target.relation->table.text() + " does not say which row it is about",
                       "Give the table a primary key, or ALTER TABLE ... REPLICA IDENTITY FULL, and copy anew.");

@@ -165,12 +165,7 @@ void PostgresSnapshot::begin(const std::string &slot, const std::vector<Relation
     slot_ = slot;
     stages_.clear();
     for (const Relation &relation : relations) {
-        const auto owner = state_.owner(relation.target());
-        if (owner ? *owner != slot : schema_.look_up(relation.target()).has_value()) {
-            throw Failure("table " + relation.target().text() + " is there at the target, and " +
-                              (owner ? "slot " + *owner + " feeds it" : "was not made by cdc_consumer"),
-                          "Rename or drop it, or leave it out with --exclude-tables.");
-        }
+        check_owner(slot, relation.target());
         Stage &stage = stages_[relation.target()];
         if (stage.relations.empty()) {
             stage.table = {kStateSchema, state_.add_stage(slot)};
@@ -182,10 +177,20 @@ void PostgresSnapshot::begin(const std::string &slot, const std::vector<Relation
     }
 }
 
+void PostgresSnapshot::check_owner(const std::string &slot, const TableName &target) {
+    const auto owner = state_.owner(target);
+    if (owner ? *owner != slot : schema_.look_up(target).has_value()) {
+        throw Failure("table " + target.text() + " is there at the target, and " +
+                          (owner ? "slot " + *owner + " feeds it" : "was not made by cdc_consumer"),
+                      "Rename or drop it, or leave it out with --exclude-tables.");
+    }
+}
+
 void PostgresSnapshot::resume(const std::string &slot) {
     slot_ = slot;
     stages_.clear();
     for (PostgresState::StagedRelation &staged : state_.copy_relations(slot)) {
+        check_owner(slot, staged.relation.target());
         Stage &stage = stages_[staged.relation.target()];
         if (stage.relations.empty()) {
             stage.table = {kStateSchema, staged.stage};
@@ -257,6 +262,7 @@ void PostgresSnapshot::swap(const std::string &slot) {
         }
     }
     for (const auto &[target, stage] : stages_) {
+        check_owner(slot, target);  // someone may have made a table meanwhile
         if (schema_.look_up(target)) {
             bring_over(target, stage, known_columns[target]);
             connection_.query("DROP TABLE " + quoted(stage.table));

@@ -43,6 +43,8 @@ class PostgresSnapshot {
         CopyTable definition;
     };
 
+    // Throws Failure if the table that rows are to go into is not this slot's.
+    void check_owner(const std::string &slot, const TableName &target);
     void bring_over(const TableName &target, const Stage &stage, const std::vector<std::string> &known_columns);
 
     Connection &connection_;

@@ -12,7 +12,8 @@ namespace cdc::consumer {
 
 namespace {
 
-constexpr uint64_t kRowsPerTransaction = 50000;
+// Of batches whose rows go into one transaction: it need not wait for the end of a part, which notes that part.
+constexpr size_t kMaxBytes = size_t{32} << 20;
 
 std::string quote(std::string_view name) {
     return quote_sqlite_name(name);
@@ -37,7 +38,7 @@ class SqliteSnapshot::Writer : public SnapshotWriter, private StreamEvents {
     ~Writer() override {
         const std::lock_guard<std::mutex> lock(snapshot_.mutex_);
         table_.reset();  // its statements belong to the connection, which other writers are using
-        if (finished_ || ranges_.empty()) {
+        if (finished_ || ranges_.empty() || snapshot_.broken_) {
             return;
         }
         try {
@@ -52,13 +53,10 @@ class SqliteSnapshot::Writer : public SnapshotWriter, private StreamEvents {
 
     uint64_t write(std::string_view batch) override {
         const std::lock_guard<std::mutex> lock(snapshot_.mutex_);
-        if (!snapshot_.database_.in_transaction()) {
-            snapshot_.database_.run("BEGIN IMMEDIATE");
-        }
         rows_ = 0;
-        reader_.read(batch, *this);
-        snapshot_.rows_ += rows_;
-        if (snapshot_.rows_ >= kRowsPerTransaction) {
+        snapshot_.in_transaction([&] { reader_.read(batch, *this); });
+        snapshot_.bytes_ += batch.size();
+        if (snapshot_.bytes_ >= kMaxBytes) {
             snapshot_.commit_rows();
         }
         return rows_;
@@ -66,10 +64,8 @@ class SqliteSnapshot::Writer : public SnapshotWriter, private StreamEvents {
 
     void finish(const CopiedRange &range) override {
         const std::lock_guard<std::mutex> lock(snapshot_.mutex_);
-        if (!snapshot_.database_.in_transaction()) {
-            snapshot_.database_.run("BEGIN IMMEDIATE");
-        }
-        snapshot_.state_.save_copied(snapshot_.slot_, range);
+        snapshot_.in_transaction([&] { snapshot_.state_.save_copied(snapshot_.slot_, range); });
+        snapshot_.commit_rows();
         finished_ = true;
     }
 
@@ -113,10 +109,33 @@ class SqliteSnapshot::Writer : public SnapshotWriter, private StreamEvents {
     bool finished_ = false;
 };
 
+void SqliteSnapshot::enter_transaction() {
+    if (broken_ || (open_ && !database_.in_transaction())) {
+        broken_ = true;
+        throw Failure("SQLite file " + database_.file() + ": the transaction of the copy was rolled back");
+    }
+    if (!open_) {
+        database_.run("BEGIN IMMEDIATE");
+        open_ = true;
+        bytes_ = 0;
+    }
+}
+
+template <typename Do>
+void SqliteSnapshot::in_transaction(Do action) {
+    enter_transaction();
+    try {
+        action();
+    } catch (...) {
+        broken_ = true;
+        throw;
+    }
+}
+
 void SqliteSnapshot::begin(const SinkState &state, const std::vector<Relation> &relations) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    database_.rollback();
-    rows_ = 0;
+    leave_rows();
+    broken_ = false;
     spoiled_ = false;
     slot_ = state.slot;
     relations_ = relations;
@@ -161,8 +180,8 @@ void SqliteSnapshot::begin(const SinkState &state, const std::vector<Relation> &
 
 void SqliteSnapshot::resume(const std::string &slot) {
     const std::lock_guard<std::mutex> lock(mutex_);
-    database_.rollback();
-    rows_ = 0;
+    leave_rows();
+    broken_ = false;
     spoiled_ = false;
     slot_ = slot;
     state_.prepare();
@@ -182,10 +201,17 @@ void SqliteSnapshot::begin_catch_up() {
 }
 
 void SqliteSnapshot::commit_rows() {
-    rows_ = 0;
-    if (database_.in_transaction()) {
-        database_.run("COMMIT");
+    if (broken_) {
+        leave_rows();
+    } else if (open_) {
+        in_transaction([&] { database_.run("COMMIT"); });
+        open_ = false;
     }
+}
+
+void SqliteSnapshot::leave_rows() {
+    database_.rollback();
+    open_ = false;
 }
 
 void SqliteSnapshot::finish(const std::string &slot) {

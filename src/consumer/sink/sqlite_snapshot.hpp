@@ -31,10 +31,17 @@ class SqliteSnapshot {
 
     // Ends the transaction that rows are written in, so that another may begin. The caller holds the mutex.
     void commit_rows();
+    // Rolls back what is left of a transaction that SQLite has given up, and of a copy that failed. Likewise.
+    void leave_rows();
 
  private:
     class Writer;
 
+    // All writers write in one transaction, which SQLite rolls back itself when the disk is full: whoever comes next
+    // must not take a new one for it, since the rows that it wrote are gone.
+    void enter_transaction();
+    template <typename Do>
+    void in_transaction(Do action);
     void swap(const Relation &relation);
 
     Database &database_;
@@ -42,7 +49,9 @@ class SqliteSnapshot {
     std::mutex &mutex_;
     std::string slot_;
     std::vector<Relation> relations_;
-    uint64_t rows_ = 0;     // in the open transaction
+    bool open_ = false;     // a transaction with rows
+    bool broken_ = false;   // one failed: no other may follow in this copy
+    size_t bytes_ = 0;      // of batches in the open transaction
     bool spoiled_ = false;  // rows that must not count could not be taken back
 };
 

@@ -25,6 +25,7 @@ constexpr std::chrono::milliseconds kSlotRetry{200};
 constexpr std::chrono::seconds kSayThatWeWait{5};
 constexpr std::chrono::milliseconds kFlushWait{100};  // for others to flush WAL
 constexpr std::chrono::milliseconds kFlushLook{10};
+constexpr std::chrono::seconds kFlushLimit{60};  // the server does so by itself within 15 seconds
 
 int64_t number(const Result &result, int row, int column) {
     return std::strtoll(PQgetvalue(result.get(), row, column), nullptr, 10);
@@ -70,6 +71,12 @@ PGresult *wait_for_result(Connection &connection, const std::atomic<bool> &stop,
     return PQgetResult(connection.get());
 }
 
+Connection::Options options_with(const std::atomic<bool> *stop) {
+    Connection::Options options;
+    options.stop = stop;
+    return options;
+}
+
 [[noreturn]] void refuse_slot(const ServerError &error, const std::string &name) {
     if (error.sqlstate() == "42710") {
         throw Failure(
@@ -89,7 +96,8 @@ PGresult *wait_for_result(Connection &connection, const std::atomic<bool> &stop,
 
 }  // namespace
 
-Source::Source(const std::string &conninfo) : conninfo_(conninfo), connection_(conninfo, {}) {
+Source::Source(const std::string &conninfo, const std::atomic<bool> *stop)
+    : conninfo_(conninfo), connection_(conninfo, options_with(stop)) {
     // Names of types and tables come with their schema then. Row security must not thin out what is read: an error
     // says so instead.
     connection_.query("SET search_path = pg_catalog; SET row_security = off");
@@ -253,27 +261,36 @@ Lsn Source::target_lsn() {
     const Lsn page = static_cast<Lsn>(
         std::max<int64_t>(number(connection_.query("SELECT current_setting('wal_block_size')::integer"), 0, 0), 1));
     const Lsn target = position % page <= kLongestHeader ? position - position % page : position;
-    const auto deadline = Clock::now() + kFlushWait;
-    const auto is_flushed = [&] {
+    const auto start = Clock::now();
+    bool asked = false;
+    while (true) {
         const Result flushed = connection_.query(
             "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_flush_lsn() END");
-        return flushed.is_null(0, 0) || lsn(flushed, 0, 0) >= target;
-    };
-    while (!is_flushed()) {
-        if (Clock::now() >= deadline) {
-            try {
-                connection_.query(std::string("BEGIN; SET LOCAL synchronous_commit = local;"
-                                              "SELECT pg_logical_emit_message(true, '") +
-                                  wire::kHeartbeatPrefix + "', ''); COMMIT");
-            } catch (const ServerError &error) {
-                spdlog::debug("the end of WAL could not be flushed: {}", error.what());
-                connection_.query("ROLLBACK");
-            }
+        if (flushed.is_null(0, 0) || lsn(flushed, 0, 0) >= target) {
             break;
+        }
+        const auto waited = Clock::now() - start;
+        if (waited >= kFlushLimit) {
+            throw ConnectionLost("the source does not flush its WAL");
+        }
+        if (!asked && waited >= kFlushWait) {
+            asked = true;
+            ask_for_flush();
         }
         std::this_thread::sleep_for(kFlushLook);
     }
     return target;
+}
+
+void Source::ask_for_flush() {
+    try {
+        connection_.query(std::string("BEGIN; SET LOCAL synchronous_commit = local;"
+                                      "SELECT pg_logical_emit_message(true, '") +
+                          wire::kHeartbeatPrefix + "', ''); COMMIT");
+    } catch (const ServerError &error) {
+        spdlog::debug("the end of WAL could not be flushed: {}", error.what());
+        connection_.query("ROLLBACK");
+    }
 }
 
 Source::MissingValue Source::missing_value(uint32_t relation_id, uint32_t attribute_number) {

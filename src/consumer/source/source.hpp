@@ -62,7 +62,8 @@ class ExportedSnapshot {
 
 class Source {
  public:
-    explicit Source(const std::string &conninfo);
+    // When `stop` becomes true, what waits for the server ends with Interrupted.
+    explicit Source(const std::string &conninfo, const std::atomic<bool> *stop = nullptr);
 
     const std::string &conninfo() const { return conninfo_; }
     const std::string &system_identifier() const { return system_identifier_; }
@@ -92,6 +93,7 @@ class Source {
     Lsn current_lsn();
     // The same, for a stream to get there even if nothing else happens: nothing is streamed before it is flushed, and
     // what no commit waits for, such as the pruning of pages, may not be for long. A heartbeat message has it flushed.
+    // All before it is flushed when this returns, so that no crash of the source takes it back.
     Lsn target_lsn();
     // The value that rows from before an ADD COLUMN have in it. `known` is false if that cannot be told (the rows were
     // rewritten, or may have been); text and json are absent for NULL.
@@ -105,6 +107,8 @@ class Source {
     Connection &connection() { return connection_; }
 
  private:
+    void ask_for_flush();
+
     std::string conninfo_;
     Connection connection_;
     std::string system_identifier_;

@@ -17,7 +17,7 @@ def connect(file):
 
 def source_rows(psql, conninfo, table):
     """Rows as the source's to_jsonb() has them; numbers stay text, with all their digits."""
-    sql = f"SET TimeZone = 'UTC'; SET extra_float_digits = 3; SELECT to_jsonb(t) FROM {table} AS t"
+    sql = f"SET TimeZone = 'UTC'; SET extra_float_digits = 3; SELECT to_jsonb(compared_row) FROM {table} AS compared_row"
     done = subprocess.run(
         [psql, "-X", "-q", "-A", "-t", "-v", "ON_ERROR_STOP=1", "-d", conninfo, "-c", sql],
         capture_output=True, text=True, check=True, encoding="utf-8")
