@@ -4,6 +4,7 @@ use strict;
 use warnings;
 
 use CdcConsumer;
+use CdcResume;
 use CdcTest;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
@@ -36,7 +37,7 @@ $node->safe_psql('postgres', q{
     INSERT INTO small SELECT n, 'what' FROM generate_series(1, 100) AS n;
 });
 my @tables = qw(public.orders public.stock public.events public.log public.small);
-my @small_parts = ('--snapshot-chunk', '64kB', '--snapshot-jobs', '2');
+resume_between($node, $target, @tables);
 
 # Rows move to other blocks, to other keys and back, go, and come again as others.
 my $script = scratch_file('writer.sql');
@@ -74,113 +75,10 @@ sub stop_writer {
     return;
 }
 
-# --- sinks of two kinds -----------------------------------------------------------------------------------------------
-
-my %kinds = (
-    sqlite => sub {
-        my ($name) = @_;
-        my $file = scratch_file("$name.db");
-        my $query = sub { -s $file ? sqlite_rows($file, $_[0]) : '' };
-        return {
-            run => { sink => "sqlite:$file", slot => $name, args => \@small_parts },
-            file => $file,
-            query => $query,
-            copied => 'cdc_copied',
-            state => 'cdc_state',
-            same => sub { same_in_sqlite($node, $file, $_[0], @tables) },
-            leftovers => sub { $query->(q(SELECT count(*) FROM sqlite_master WHERE name LIKE 'cdc\_new%' ESCAPE '\')) },
-        };
-    },
-    postgres => sub {
-        my ($name) = @_;
-        $target->safe_psql('postgres', "CREATE DATABASE $name");
-        my $query = sub { $target->safe_psql($name, $_[0]) };
-        return {
-            run => { sink => 'postgres:' . $target->connstr($name), slot => $name, args => \@small_parts },
-            query => $query,
-            copied => 'cdc_consumer.copied',
-            state => 'cdc_consumer.state',
-            same => sub {
-                my ($what) = @_;
-                for my $table (@tables) {
-                    my $columns = $node->safe_psql('postgres', q{SELECT string_agg(quote_ident(attname), ', ' ORDER BY attname) }
-                            . "FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped");
-                    my $digest = "SELECT count(*) || ' rows, ' || coalesce(md5(string_agg(r, E'\\n' ORDER BY r COLLATE \"C\")), '')
-                        FROM (SELECT ROW($columns)::text AS r FROM $table) AS t";
-                    is($query->($digest), $node->safe_psql('postgres', $digest), "$what: $table");
-                }
-            },
-            leftovers => sub { $query->(q(SELECT count(*) FROM pg_class WHERE relname LIKE 'cdc\_new%' AND relkind = 'r')) },
-        };
-    });
-
-sub ranges {
-    my ($sink) = @_;
-    my $ranges = eval { $sink->{query}->("SELECT count(*) FROM $sink->{copied}") };
-    return $ranges || 0;
-}
-
-sub slots {
-    my ($sink) = @_;
-    return $node->safe_psql('postgres', "SELECT count(*) FROM pg_replication_slots WHERE slot_name = '$sink->{run}{slot}'");
-}
-
-# Runs it until all but `small` is copied, for which it waits; then it is ended in some way. What has been noted by then
-# is all the others.
-sub interrupt {
-    my ($sink, %how) = @_;
-    my $consumer = start_consumer($node, %{ $sink->{run} }, %{ $how{run} // {} });
-    # It is held up until the lock is there, which would be too late otherwise.
-    my $end = time() + $PostgreSQL::Test::Utils::timeout_default;
-    while ($consumer->errors !~ /copying \d+ tables/) {
-        die $consumer->errors if !$consumer->running || time() > $end;
-        sleep(0.001);
-    }
-    $consumer->signal('STOP');
-    my $session = $node->background_psql('postgres');
-    $session->query_safe('BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE');
-    $consumer->signal('CONT');
-    my $copies = q{FROM pg_stat_activity WHERE query LIKE 'COPY (SELECT cdc.snapshot%' AND state = 'active' AND wait_event_type };
-    $node->poll_query_until('postgres', "SELECT EXISTS (SELECT $copies = 'Lock')") or die 'the copy does not wait';
-    # The other connection has no more to do.
-    $node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT $copies IS DISTINCT FROM 'Lock')") or die 'the other does not end';
-    $how{meanwhile}->($consumer) if $how{meanwhile};
-    if ($how{softly}) {
-        is($consumer->stop, 0, 'SIGTERM ends it');
-    } else {
-        $consumer->kill_hard;
-    }
-    $session->query_safe('ROLLBACK');
-    $session->quit;
-    return $consumer;
-}
-
-# The next run completes it, from the parts that it has: what it says in its log.
-sub complete {
-    my ($sink, $name, %how) = @_;
-    my (undef, undef, $log) = consumer($node, $how{command} // 'run', %{ $sink->{run} },
-        args => [ @small_parts, @{ $how{args} // ['--until-caught-up'] } ]);
-    return $log;
-}
-
-# Parts that were copied, as if they had not been.
-sub lose {
-    my ($sink, $table, $which) = @_;
-    my $id = $node->safe_psql('postgres', "SELECT '$table'::regclass::oid");
-    if (exists $sink->{file}) {
-        IPC::Run::run([ CdcTest::python(), '-c',
-                "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('DELETE FROM cdc_copied WHERE relation_id = $id AND $which'); c.commit()",
-                $sink->{file} ]) or die 'the query failed';
-    } else {
-        $sink->{query}->("DELETE FROM $sink->{copied} WHERE relation_id = $id AND $which");
-    }
-    return;
-}
-
 # --- completed --------------------------------------------------------------------------------------------------------
 
-for my $kind (sort keys %kinds) {
-    my $sink = $kinds{$kind}->("resumed_$kind");
+for my $kind (qw(postgres sqlite)) {
+    my $sink = sink_of($kind, "resumed_$kind");
     start_writer();
     interrupt($sink, meanwhile => sub {
         my ($consumer) = @_;
@@ -288,7 +186,7 @@ my @obstacles = (
 );
 for my $obstacle (@obstacles) {
     my ($name, $sql, $reason, $table, $lost) = @$obstacle;
-    my $sink = $kinds{sqlite}->('anew');
+    my $sink = sink_of('sqlite', 'anew');
     interrupt($sink);
     lose($sink, $table, $lost) if $table;
     $node->safe_psql('postgres', $_) for split(/; /, $sql);
@@ -308,7 +206,7 @@ my @harmless = (
 );
 for my $harmless (@harmless) {
     my ($name, $sql) = @$harmless;
-    my $sink = $kinds{sqlite}->('harmless');
+    my $sink = sink_of('sqlite', 'harmless');
     interrupt($sink);
     $node->safe_psql('postgres', $_) for split(/; /, $sql);
     unlike(complete($sink, $name), qr/anew/, "$name: no new copy");
@@ -317,7 +215,7 @@ for my $harmless (@harmless) {
 }
 
 # Of other tables: those that are wanted now.
-my $other = $kinds{sqlite}->('other');
+my $other = sink_of('sqlite', 'other');
 interrupt($other);
 my (undef, undef, $log) = consumer($node, 'run', %{ $other->{run} }, tables => 'public.small,public.log', args => ['--until-caught-up']);
 like($log, qr/copying anew \(it is of other tables\)/, 'other tables: a new copy');
@@ -325,7 +223,7 @@ is($other->{query}->(q(SELECT count(*) FROM sqlite_master WHERE name = 'orders')
 
 # --- an error at the very end -------------------------------------------------------------------------------------------
 
-my $late = $kinds{sqlite}->('late');
+my $late = sink_of('sqlite', 'late');
 my $init = scratch_file('init.sql');
 append_to_file($init, 'CREATE VIEW wrong AS SELECT 1; SELECT * FROM no_such_table;');
 consumer_fails($node, 'run', 1, qr/no_such_table/, 'an init file that fails', %{ $late->{run} }, args => [ '--until-caught-up', '--init-sql', $init ]);

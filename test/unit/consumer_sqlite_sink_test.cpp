@@ -1,7 +1,9 @@
 // An SQLite sink from the outside: its state, changed definitions, snapshots, and what it refuses.
 #include "consumer_sqlite_fixture.hpp"
 
+#include <csignal>
 #include <fstream>
+#include <sys/resource.h>
 
 namespace cdc::test {
 
@@ -296,6 +298,31 @@ TEST_F(ConsumerSqliteSink, ResumedSnapshot) {
     EXPECT_EQ(query("SELECT * FROM other"), "1|not complete|not complete\n");
     EXPECT_TRUE(sink().copy_progress("s").ranges.empty());
     EXPECT_TRUE(sink().copy_progress("s").relations.empty());
+}
+
+// SQLite rolls back what all writers of a copy have written when the disk is full: none of it may be noted.
+TEST_F(ConsumerSqliteSink, FullDiskWhileCopying) {
+    state_.phase = consumer::Phase::kSnapshot;
+    sink().begin_snapshot(state_, {t_.relation()});
+    copy(t_, {{1, "kept"}})->finish({t_.id, 7, {0, 8}});
+    const auto first = copy(t_, {{2, "lost"}});
+    const auto second = copy(t_, {{3, std::string(1 << 20, 'x')}});
+    signal(SIGXFSZ, SIG_IGN);
+    rlimit limit{};
+    getrlimit(RLIMIT_FSIZE, &limit);
+    const rlimit small{1 << 16, limit.rlim_max};
+    setrlimit(RLIMIT_FSIZE, &small);
+    EXPECT_THROW(second->finish({t_.id, 7, {8, 16}}), Failure);
+    setrlimit(RLIMIT_FSIZE, &limit);
+    EXPECT_THROW(first->finish({t_.id, 7, {16, {}}}), Failure);
+    EXPECT_EQ(sink().copy_progress("s").ranges.size(), 1U);
+
+    // The next run, with room.
+    sink().resume_snapshot(state_);
+    copy(t_, {{2, "again"}, {3, "again"}})->finish({t_.id, 7, {8, {}}});
+    state_.phase = consumer::Phase::kStreaming;
+    sink().finish_snapshot(state_);
+    EXPECT_EQ(query(all_), "1|kept|kept\n2|again|again\n3|again|again\n");
 }
 
 TEST_F(ConsumerSqliteSink, OneWriter) {

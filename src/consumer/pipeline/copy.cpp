@@ -149,6 +149,7 @@ void Copy::copy_rest(const CopyProgress &progress) {
         // What the snapshot sees must stay: an asynchronous commit that a crash of the source takes back would not be
         // in the stream.
         source_.target_lsn();
+        spdlog::info("copying the rest of {} tables", tables.size());
         copy_blocks(snapshot.name(), tables, relations, progress.ranges);
     }
 }

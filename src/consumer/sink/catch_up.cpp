@@ -18,7 +18,8 @@ void check_catch_up(const Relation &relation, const Relation *previous, const Ev
     if (previous == nullptr || evolution == nullptr) {
         throw CopyObstacle(table + " was not there when the copy was begun");
     }
-    // Not even the replica identity may be another one: updates that do not say which row they are about leave no trace.
+    // Not even the replica identity may be another one: updates that do not say which row they are about leave no
+    // trace.
     if (!evolution->obstacle.empty() || !evolution->steps.empty() || relation.message != previous->message) {
         throw CopyObstacle(table + " was altered since the copy was begun");
     }

@@ -1,0 +1,138 @@
+# What the tests of interrupted copies share: sinks of two kinds, and copies that are interrupted when all but the table
+# `small` is copied.
+package CdcResume;
+
+use strict;
+use warnings;
+
+use CdcConsumer;
+use CdcTest;
+use Exporter 'import';
+use IPC::Run;
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(sleep time);
+
+our @EXPORT = qw(resume_between sink_of ranges slots interrupt complete change_sink lose);
+
+my ($node, $target, @tables);
+my @small_parts = ('--snapshot-chunk', '64kB', '--snapshot-jobs', '2');
+
+# The source, the server of PostgreSQL sinks, and the tables that same() compares. They must have one named `small`, with
+# a key and smaller than others with a key: so it comes last.
+sub resume_between { ($node, $target, @tables) = @_; return }
+
+my %kinds = (
+    sqlite => sub {
+        my ($name) = @_;
+        my $file = scratch_file("$name.db");
+        my $query = sub { -s $file ? sqlite_rows($file, $_[0]) : '' };
+        return {
+            run => { sink => "sqlite:$file", slot => $name, args => \@small_parts },
+            file => $file,
+            query => $query,
+            copied => 'cdc_copied',
+            state => 'cdc_state',
+            same => sub { same_in_sqlite($node, $file, $_[0], @tables) },
+            leftovers => sub { $query->(q(SELECT count(*) FROM sqlite_master WHERE name LIKE 'cdc\_new%' ESCAPE '\')) },
+        };
+    },
+    postgres => sub {
+        my ($name) = @_;
+        $target->safe_psql('postgres', "CREATE DATABASE $name");
+        my $query = sub { $target->safe_psql($name, $_[0]) };
+        return {
+            run => { sink => 'postgres:' . $target->connstr($name), slot => $name, args => \@small_parts },
+            query => $query,
+            copied => 'cdc_consumer.copied',
+            state => 'cdc_consumer.state',
+            same => sub {
+                my ($what) = @_;
+                for my $table (@tables) {
+                    my $columns = $node->safe_psql('postgres', q{SELECT string_agg(quote_ident(attname), ', ' ORDER BY attname) }
+                            . "FROM pg_attribute WHERE attrelid = '$table'::regclass AND attnum > 0 AND NOT attisdropped");
+                    my $digest = "SELECT count(*) || ' rows, ' || coalesce(md5(string_agg(r, E'\\n' ORDER BY r COLLATE \"C\")), '')
+                        FROM (SELECT ROW($columns)::text AS r FROM $table) AS t";
+                    is($query->($digest), $node->safe_psql('postgres', $digest), "$what: $table");
+                }
+            },
+            leftovers => sub { $query->(q(SELECT count(*) FROM pg_class WHERE relname LIKE 'cdc\_new%' AND relkind = 'r')) },
+        };
+    });
+
+# A sink of KIND (sqlite, postgres), and a slot of that name: run (for consumer() and others), query(SQL), same(TEXT),
+# leftovers(), and the names of its tables `copied` and `state`.
+sub sink_of {
+    my ($kind, $name) = @_;
+    return $kinds{$kind}->($name);
+}
+
+sub ranges {
+    my ($sink) = @_;
+    my $ranges = eval { $sink->{query}->("SELECT count(*) FROM $sink->{copied}") };
+    return $ranges || 0;
+}
+
+sub slots {
+    my ($sink) = @_;
+    return $node->safe_psql('postgres', "SELECT count(*) FROM pg_replication_slots WHERE slot_name = '$sink->{run}{slot}'");
+}
+
+# Runs it until all but `small` is copied, for which it waits; then it is killed. What has been noted by then is all the
+# others.
+#   run => {...}         for start_consumer(), beside the sink's own
+#   meanwhile => CODE    is called with the consumer while it waits
+#   goes_on => 1         it is not killed
+sub interrupt {
+    my ($sink, %how) = @_;
+    my $consumer = start_consumer($node, %{ $sink->{run} }, %{ $how{run} // {} });
+    # It is held up until the lock is there, which would be too late otherwise.
+    my $end = time() + $PostgreSQL::Test::Utils::timeout_default;
+    while ($consumer->errors !~ /copying (?:the rest of )?\d+ tables/) {
+        die $consumer->errors if !$consumer->running || time() > $end;
+        sleep(0.001);
+    }
+    $consumer->signal('STOP');
+    my $session = $node->background_psql('postgres');
+    $session->query_safe('BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE');
+    $consumer->signal('CONT');
+    my $copies = q{FROM pg_stat_activity WHERE query LIKE 'COPY (SELECT cdc.snapshot%' AND state = 'active' AND wait_event_type };
+    $node->poll_query_until('postgres', "SELECT EXISTS (SELECT $copies = 'Lock')") or die 'the copy does not wait';
+    # The other connection has no more to do.
+    $node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT $copies IS DISTINCT FROM 'Lock')") or die 'the other does not end';
+    $how{meanwhile}->($consumer) if $how{meanwhile};
+    if ($how{goes_on}) {
+        # It is left to itself.
+    } else {
+        $consumer->kill_hard;
+    }
+    eval { $session->query_safe('ROLLBACK'); $session->quit };    # the server may have gone
+    return $consumer;
+}
+
+# The next run completes it, from the parts that it has: what it says in its log.
+sub complete {
+    my ($sink, $name, %how) = @_;
+    my (undef, undef, $log) = consumer($node, $how{command} // 'run', %{ $sink->{run} },
+        args => [ @small_parts, @{ $how{args} // ['--until-caught-up'] } ]);
+    return $log;
+}
+
+# Something else than the consumer changes the sink.
+sub change_sink {
+    my ($sink, $sql) = @_;
+    return $sink->{query}->($sql) unless exists $sink->{file};
+    IPC::Run::run([ CdcTest::python(), '-c', 'import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute(sys.argv[2]); c.commit()',
+            $sink->{file}, $sql ]) or die 'the statement failed';
+    return;
+}
+
+# Parts that were copied, as if they had not been.
+sub lose {
+    my ($sink, $table, $which) = @_;
+    my $id = $node->safe_psql('postgres', "SELECT '$table'::regclass::oid");
+    change_sink($sink, "DELETE FROM $sink->{copied} WHERE relation_id = $id AND $which");
+    return;
+}
+
+1;
