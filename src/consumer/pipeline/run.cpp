@@ -1,4 +1,4 @@
-// Decides what a run has to do (copy anew, or stream on), does it, and tries again when a server goes away.
+// Decides what a run has to do (copy, or stream on), does it, and tries again when a server goes away.
 #include "run.hpp"
 
 #include "applier.hpp"

@@ -31,8 +31,6 @@ class SqliteSnapshot {
 
     // Ends the transaction that rows are written in, so that another may begin. The caller holds the mutex.
     void commit_rows();
-    // Rolls back what is left of a transaction that SQLite has given up, and of a copy that failed. Likewise.
-    void leave_rows();
 
  private:
     class Writer;
@@ -40,6 +38,8 @@ class SqliteSnapshot {
     // All writers write in one transaction, which SQLite rolls back itself when the disk is full: whoever comes next
     // must not take a new one for it, since the rows that it wrote are gone.
     void enter_transaction();
+    // Rolls back what is left of a transaction that SQLite has given up, or of a copy that failed.
+    void leave_rows();
     template <typename Do>
     void in_transaction(Do action);
     void swap(const Relation &relation);
