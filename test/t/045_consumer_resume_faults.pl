@@ -171,6 +171,25 @@ $session->query_safe('ROLLBACK');
 $session->quit;
 is(slots($locked), '0', 'without a slot');
 
+# --- a stop while WAL is not flushed ----------------------------------------------------------------------------------------
+
+# By a role that cannot have it flushed, so that it waits for the WAL writer.
+$node->safe_psql('postgres', q{
+    CREATE ROLE humble LOGIN REPLICATION;
+    GRANT SELECT ON ALL TABLES IN SCHEMA public TO humble;
+    REVOKE EXECUTE ON FUNCTION pg_logical_emit_message(boolean, text, text) FROM PUBLIC;
+});
+my $unflushed = sink_of('sqlite', 'unflushed');
+my %humble = (%{ $unflushed->{run} }, source => $node->connstr('postgres') . ' user=humble');
+consumer_ok($node, 'run', 'a role that may not emit messages', %humble, args => ['--until-caught-up']);
+$node->safe_psql('postgres', 'SET synchronous_commit = off; UPDATE orders SET state = 7 WHERE id < 100');
+$consumer = start_consumer($node, %humble, args => [ '--until-caught-up', '--log-level', 'debug' ]);
+wait_until('it cannot have WAL flushed', sub { $consumer->errors =~ /could not be flushed|streaming from/ || !$consumer->running });
+is($consumer->stop, 0, 'SIGTERM ends it');
+unlike($consumer->errors, qr/streaming from/, 'before it has waited for the WAL writer');
+consumer_ok($node, 'run', 'the next run waits', %humble, args => ['--until-caught-up']);
+$unflushed->{same}->('and has it all');
+
 $node->stop;
 $target->stop;
 done_testing();

@@ -6,6 +6,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <map>
 
 namespace cdc::consumer {
 
@@ -104,18 +105,43 @@ bool Copy::complete(StreamReader &reader, const std::function<void()> &connected
         if (stop_) {
             throw Interrupted();
         }
-    } catch (const Interrupted &) {
-        keep();
-        throw;
+        check_files(sink_.copy_progress(settings_.slot));
+    } catch (const ConnectionLost &) {
+        throw;  // another attempt follows
     } catch (const Failure &failure) {
         if (failure.code() != ExitCode::kSchema && failure.code() != ExitCode::kLostSlot) {
+            keep();
             throw;
         }
         spdlog::warn("the interrupted copy cannot be completed: {}: copying anew", failure.what());
         return false;
+    } catch (...) {
+        keep();
+        throw;
     }
-    finish();
+    try {
+        finish();
+    } catch (const ConnectionLost &) {
+        throw;
+    } catch (...) {
+        keep();
+        throw;
+    }
     return true;
+}
+
+// Rows that were all written anew are in other places, and may have other values, of which the stream does not tell.
+void Copy::check_files(const CopyProgress &progress) {
+    std::map<uint32_t, uint32_t> filenodes;
+    for (const CopiedRange &range : progress.ranges) {
+        filenodes[range.relation_id] = range.filenode;
+    }
+    for (const Relation &relation : progress.relations) {
+        const auto copied = filenodes.find(relation.id);
+        if (copied != filenodes.end() && source_.filenode(relation.id) != copied->second) {
+            throw CopyObstacle("table " + relation.table.text() + " was rewritten since a part of it was copied");
+        }
+    }
 }
 
 bool Copy::can_complete(const CopyProgress &progress) {
@@ -145,6 +171,7 @@ void Copy::copy_rest(const CopyProgress &progress) {
     const std::vector<SourceTable> tables = tables_under(snapshot.name());
     const std::vector<Relation> relations = read_definitions(settings_.source, snapshot.name(), tables, stop_);
     check_same(progress.relations, relations);
+    check_files(progress);
     if (!is_complete(progress)) {
         // What the snapshot sees must stay: an asynchronous commit that a crash of the source takes back would not be
         // in the stream.
@@ -201,11 +228,15 @@ bool Copy::keep() noexcept {
     } catch (const std::exception &) {
         return false;  // a sink that does not even tell is not to be gone on with
     }
+    say_kept(settings_.slot);
+    return true;
+}
+
+void Copy::say_kept(const std::string &slot) {
     spdlog::warn(
         "the copy is not complete: the next run goes on with it, and until then slot \"{}\" holds back WAL "
         "(cdc_consumer drop-slot gives it up)",
-        settings_.slot);
-    return true;
+        slot);
 }
 
 // A slot that nobody would read from would hold back WAL.

@@ -28,10 +28,14 @@ class Copy {
     // says why. `connected` as for stream().
     bool complete(StreamReader &reader, const std::function<void()> &connected);
 
+    // Logs what a copy that is left as it is means for the slot.
+    static void say_kept(const std::string &slot);
+
     // How Settings' tables are kept in the sink's state.
     static std::string selection(const Settings &settings);
 
  private:
+    void check_files(const CopyProgress &progress);
     bool can_complete(const CopyProgress &progress);
     void copy_rest(const CopyProgress &progress);
     std::vector<SourceTable> tables_under(const std::string &snapshot);

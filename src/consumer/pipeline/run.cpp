@@ -93,6 +93,9 @@ class Runner {
                 copy_anew = true;
             }
         }
+        if (unfinished_) {
+            Copy::say_kept(settings_.slot);
+        }
     }
 
     void resnapshot() {
@@ -220,9 +223,12 @@ class Runner {
     void copy(Source &source, SinkState &state, const std::function<void()> &connected) {
         const bool interrupted = known_ && state.phase == Phase::kSnapshot;
         Copy copy(settings_, source, *sink_, state, counters_, stop_);
+        unfinished_ = interrupted;
         if (!interrupted || !copy.complete(reader_, connected)) {
+            unfinished_ = true;
             copy.make_anew();
         }
+        unfinished_ = false;
     }
 
     const Settings &settings_;
@@ -231,6 +237,7 @@ class Runner {
     StreamReader reader_;
     SinkOptions options_;
     std::unique_ptr<Sink> sink_;
+    bool unfinished_ = false;  // a copy was begun, and another attempt is to complete it
     bool known_ = false;       // the sink has a state of this slot
     bool connected_ = false;   // the source answered in this run
     bool streamed_ = false;    // something came in this attempt

@@ -186,6 +186,12 @@ void SqliteSnapshot::resume(const std::string &slot) {
     slot_ = slot;
     state_.prepare();
     relations_ = state_.copy_progress(slot).relations;
+    for (const Relation &relation : relations_) {
+        const std::string stage = sqlite_stage_name(sqlite_table_name(relation));
+        if (!(read_table_shape(database_, stage) == wanted_shape(relation))) {
+            throw CopyObstacle("table " + stage + " of the copy that was interrupted is gone, or another one");
+        }
+    }
 }
 
 std::unique_ptr<SnapshotWriter> SqliteSnapshot::open_writer(const Relation &relation) {

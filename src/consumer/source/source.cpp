@@ -97,7 +97,7 @@ Connection::Options options_with(const std::atomic<bool> *stop) {
 }  // namespace
 
 Source::Source(const std::string &conninfo, const std::atomic<bool> *stop)
-    : conninfo_(conninfo), connection_(conninfo, options_with(stop)) {
+    : conninfo_(conninfo), stop_(stop), connection_(conninfo, options_with(stop)) {
     // Names of types and tables come with their schema then. Row security must not thin out what is read: an error
     // says so instead.
     connection_.query("SET search_path = pg_catalog; SET row_security = off");
@@ -157,6 +157,11 @@ Relation Source::definition(const SourceTable &table) {
         throw CorruptStream("cdc.snapshot() describes another table than " + table.table.text());
     }
     return relation;
+}
+
+uint32_t Source::filenode(uint32_t relation_id) {
+    const Result found = connection_.query("SELECT pg_relation_filenode($1::oid)", {std::to_string(relation_id)});
+    return found.is_null(0, 0) ? 0 : static_cast<uint32_t>(std::stoul(found.text(0, 0)));
 }
 
 std::optional<SlotInfo> Source::slot(const std::string &name) {
@@ -263,9 +268,10 @@ Lsn Source::target_lsn() {
     const Lsn target = position % page <= kLongestHeader ? position - position % page : position;
     const auto start = Clock::now();
     bool asked = false;
+    bool said = false;
     while (true) {
-        const Result flushed = connection_.query(
-            "SELECT CASE WHEN pg_is_in_recovery() THEN pg_last_wal_receive_lsn() ELSE pg_current_wal_flush_lsn() END");
+        const Result flushed =
+            connection_.query("SELECT CASE WHEN NOT pg_is_in_recovery() THEN pg_current_wal_flush_lsn() END");
         if (flushed.is_null(0, 0) || lsn(flushed, 0, 0) >= target) {
             break;
         }
@@ -273,9 +279,15 @@ Lsn Source::target_lsn() {
         if (waited >= kFlushLimit) {
             throw ConnectionLost("the source does not flush its WAL");
         }
+        if (stop_ != nullptr && *stop_) {
+            throw Interrupted();
+        }
         if (!asked && waited >= kFlushWait) {
             asked = true;
             ask_for_flush();
+        } else if (!said && waited >= kSayThatWeWait) {
+            said = true;
+            spdlog::info("waiting for the source to flush its WAL up to {}", lsn_text(target));
         }
         std::this_thread::sleep_for(kFlushLook);
     }

@@ -80,6 +80,9 @@ class Source {
 
     // As of the open transaction's snapshot.
     Relation definition(const SourceTable &table);
+    // The file that a table's rows are in: another one behind TRUNCATE, VACUUM FULL and whatever else writes all of
+    // them anew. 0 if the table is gone.
+    uint32_t filenode(uint32_t relation_id);
 
     std::optional<SlotInfo> slot(const std::string &name);
     // Waits for all transactions that are open. Throws Failure if there is no free slot, or the name is taken, and
@@ -93,7 +96,8 @@ class Source {
     Lsn current_lsn();
     // The same, for a stream to get there even if nothing else happens: nothing is streamed before it is flushed, and
     // what no commit waits for, such as the pruning of pages, may not be for long. A heartbeat message has it flushed.
-    // All before it is flushed when this returns, so that no crash of the source takes it back.
+    // All before it is flushed when this returns, so that no crash of the source takes it back. (In recovery, it is not
+    // waited for.) Throws Interrupted.
     Lsn target_lsn();
     // The value that rows from before an ADD COLUMN have in it. `known` is false if that cannot be told (the rows were
     // rewritten, or may have been); text and json are absent for NULL.
@@ -110,6 +114,7 @@ class Source {
     void ask_for_flush();
 
     std::string conninfo_;
+    const std::atomic<bool> *stop_;
     Connection connection_;
     std::string system_identifier_;
     std::string database_;
