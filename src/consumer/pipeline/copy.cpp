@@ -90,6 +90,21 @@ void Copy::make_anew() {
 
 bool Copy::complete(StreamReader &reader, const std::function<void()> &connected) {
     try {
+        if (!catch_up(reader, connected)) {
+            return false;
+        }
+        finish();
+        return true;
+    } catch (const ConnectionLost &) {
+        throw;  // another attempt follows
+    } catch (...) {
+        keep();
+        throw;
+    }
+}
+
+bool Copy::catch_up(StreamReader &reader, const std::function<void()> &connected) {
+    try {
         const CopyProgress progress = sink_.copy_progress(settings_.slot);
         if (!can_complete(progress)) {
             return false;
@@ -106,28 +121,14 @@ bool Copy::complete(StreamReader &reader, const std::function<void()> &connected
             throw Interrupted();
         }
         check_files(sink_.copy_progress(settings_.slot));
-    } catch (const ConnectionLost &) {
-        throw;  // another attempt follows
+        return true;
     } catch (const Failure &failure) {
         if (failure.code() != ExitCode::kSchema && failure.code() != ExitCode::kLostSlot) {
-            keep();
             throw;
         }
         spdlog::warn("the interrupted copy cannot be completed: {}: copying anew", failure.what());
         return false;
-    } catch (...) {
-        keep();
-        throw;
     }
-    try {
-        finish();
-    } catch (const ConnectionLost &) {
-        throw;
-    } catch (...) {
-        keep();
-        throw;
-    }
-    return true;
 }
 
 // Rows that were all written anew are in other places, and may have other values, of which the stream does not tell.
@@ -138,7 +139,7 @@ void Copy::check_files(const CopyProgress &progress) {
     }
     for (const Relation &relation : progress.relations) {
         const auto copied = filenodes.find(relation.id);
-        if (copied != filenodes.end() && source_.filenode(relation.id) != copied->second) {
+        if (copied != filenodes.end() && filenode_of(source_.connection(), relation.id) != copied->second) {
             throw CopyObstacle("table " + relation.table.text() + " was rewritten since a part of it was copied");
         }
     }

@@ -35,6 +35,8 @@ class Copy {
     static std::string selection(const Settings &settings);
 
  private:
+    // All of complete() but the swap.
+    bool catch_up(StreamReader &reader, const std::function<void()> &connected);
     void check_files(const CopyProgress &progress);
     bool can_complete(const CopyProgress &progress);
     void copy_rest(const CopyProgress &progress);

@@ -223,9 +223,8 @@ class Runner {
     void copy(Source &source, SinkState &state, const std::function<void()> &connected) {
         const bool interrupted = known_ && state.phase == Phase::kSnapshot;
         Copy copy(settings_, source, *sink_, state, counters_, stop_);
-        unfinished_ = interrupted;
+        unfinished_ = true;
         if (!interrupted || !copy.complete(reader_, connected)) {
-            unfinished_ = true;
             copy.make_anew();
         }
         unfinished_ = false;

@@ -53,12 +53,6 @@ std::vector<Chunk> make_chunks(const std::vector<SourceTable> &tables, const std
     return chunks;
 }
 
-uint32_t filenode_of(Connection &connection, const Relation &relation) {
-    const Result found =
-        connection.query("SELECT pg_catalog.pg_relation_filenode($1::oid)", {std::to_string(relation.id)});
-    return found.is_null(0, 0) ? 0 : static_cast<uint32_t>(std::stoul(found.text(0, 0)));
-}
-
 void take_snapshot(Connection &connection, const std::string &snapshot) {
     // Row security must not thin out the copy: an error says so instead.
     connection.query("SET row_security = off; BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY");
@@ -162,7 +156,7 @@ class TableCopy {
             throw CorruptStream("the server's COPY of " + relation.table.text() + " ends too early");
         }
         // The COPY has locked the table, so it has been this file all the time.
-        writer->finish({relation.id, check_file(relation, filenode_of(connection, relation)), chunk.range});
+        writer->finish({relation.id, check_file(relation, filenode_of(connection, relation.id)), chunk.range});
         finish(chunk);
     }
 

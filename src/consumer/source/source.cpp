@@ -159,11 +159,6 @@ Relation Source::definition(const SourceTable &table) {
     return relation;
 }
 
-uint32_t Source::filenode(uint32_t relation_id) {
-    const Result found = connection_.query("SELECT pg_relation_filenode($1::oid)", {std::to_string(relation_id)});
-    return found.is_null(0, 0) ? 0 : static_cast<uint32_t>(std::stoul(found.text(0, 0)));
-}
-
 std::optional<SlotInfo> Source::slot(const std::string &name) {
     const Result result = connection_.query(
         "SELECT active, active_pid, plugin, database, wal_status, restart_lsn, confirmed_flush_lsn "
@@ -328,6 +323,12 @@ Source::MissingValue Source::missing_value(uint32_t relation_id, uint32_t attrib
         missing.json = connection_.query("SELECT to_jsonb($1::" + column.text(0, 4) + ')', {missing.text}).text(0, 0);
     }
     return missing;
+}
+
+uint32_t filenode_of(Connection &connection, uint32_t relation_id) {
+    const Result found =
+        connection.query("SELECT pg_catalog.pg_relation_filenode($1::oid)", {std::to_string(relation_id)});
+    return found.is_null(0, 0) ? 0 : static_cast<uint32_t>(std::stoul(found.text(0, 0)));
 }
 
 }  // namespace cdc::consumer

@@ -80,9 +80,6 @@ class Source {
 
     // As of the open transaction's snapshot.
     Relation definition(const SourceTable &table);
-    // The file that a table's rows are in: another one behind TRUNCATE, VACUUM FULL and whatever else writes all of
-    // them anew. 0 if the table is gone.
-    uint32_t filenode(uint32_t relation_id);
 
     std::optional<SlotInfo> slot(const std::string &name);
     // Waits for all transactions that are open. Throws Failure if there is no free slot, or the name is taken, and
@@ -119,5 +116,9 @@ class Source {
     std::string system_identifier_;
     std::string database_;
 };
+
+// The file that a table's rows are in: another one behind TRUNCATE, VACUUM FULL and whatever else writes all of them
+// anew. 0 if the table is gone.
+uint32_t filenode_of(Connection &connection, uint32_t relation_id);
 
 }  // namespace cdc::consumer
