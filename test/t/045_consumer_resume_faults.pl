@@ -171,6 +171,26 @@ $session->query_safe('ROLLBACK');
 $session->quit;
 is(slots($locked), '0', 'without a slot');
 
+# Nor does it wait for those who have locked the copy that a new one is to take the place of.
+my $swapped = sink_of('postgres', 'swapped');
+complete($swapped, 'first');
+$node->safe_psql('postgres', q{SELECT pg_drop_replication_slot('swapped'); DELETE FROM small WHERE id = 1});
+$session = $target->background_psql('swapped');
+$session->query_safe('BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE');
+my @anew = ('--on-lost-slot', 'resnapshot');
+$consumer = start_consumer($node, %{ $swapped->{run} }, args => \@anew);
+$target->poll_query_until('postgres', q(SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'))) or die 'it does not wait';
+is($consumer->stop, 0, 'SIGTERM ends what waits for a lock at the sink');
+like($consumer->errors, qr/the next run goes on with it/, 'which says what is left');
+is($swapped->{query}->('SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = \'Lock\''), 0, 'and nobody waits any longer');
+$session->query_safe('ROLLBACK');
+$session->quit;
+is($swapped->{query}->('SELECT count(*) FROM small'), 100, 'what was there before is there');
+unlike(complete($swapped, 'then'), qr/copying \d+ tables/, 'the next run has nothing left to copy');
+$swapped->{same}->('and shows it');
+$node->safe_psql('postgres', q(INSERT INTO small VALUES (1, 'what')));
+drop_slot($swapped);
+
 # --- a stop while WAL is not flushed ----------------------------------------------------------------------------------------
 
 # By a role that cannot have it flushed, so that it waits for the WAL writer.

@@ -38,6 +38,7 @@ class Runner {
     Runner(const Settings &settings, Counters &counters, const std::atomic<bool> &stop)
         : settings_(settings), counters_(counters), stop_(stop) {
         options_.slot = settings.slot;
+        options_.stop = &stop_;
         options_.definitions = reader_.source();
         if (!settings.init_sql_file.empty()) {
             options_.init_sql = read_file(settings.init_sql_file);

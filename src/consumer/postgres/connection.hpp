@@ -86,6 +86,9 @@ class Connection {
     // One statement; nullopt is NULL.
     Result query(const std::string &sql, const std::vector<std::optional<std::string>> &parameters);
 
+    // From here on as if it had been among the options.
+    void heed(const std::atomic<bool> *stop) { stop_ = stop; }
+
     // Asks the server to give up the command that runs. Errors are ignored: then the command goes on until its end.
     void cancel() noexcept;
 

@@ -51,6 +51,20 @@ constexpr auto kLockInterval = 250ms;
     throw Failure(message, hint);
 }
 
+// While it lives, a stop cancels what runs.
+class Stoppable {
+ public:
+    Stoppable(Connection &connection, const std::atomic<bool> *stop) : connection_(connection) {
+        connection.heed(stop);
+    }
+    ~Stoppable() { connection_.heed(nullptr); }
+    Stoppable(const Stoppable &) = delete;
+    Stoppable &operator=(const Stoppable &) = delete;
+
+ private:
+    Connection &connection_;
+};
+
 class PostgresSink final : public Sink {
  public:
     PostgresSink(const std::string &conninfo, const SinkOptions &options)
@@ -125,6 +139,7 @@ class PostgresSink final : public Sink {
 
     void begin_catch_up() override {
         guarded([&] {
+            const Stoppable stoppable(connection_, options_.stop);
             set_up_for_builds();
             snapshot_.remove_doubles();
             snapshot_.build_keys();
@@ -140,6 +155,7 @@ class PostgresSink final : public Sink {
 
     void finish_snapshot(const SinkState &state) override {
         guarded([&] {
+            const Stoppable stoppable(connection_, options_.stop);
             own(state);
             set_up_for_builds();
             snapshot_.prepare_swap();

@@ -12,6 +12,7 @@
 #include "../model/lsn.hpp"
 #include "../model/row.hpp"
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -126,6 +127,9 @@ struct SinkOptions {
     std::string init_sql_file;  // its name, for messages
     // Messages rendered by a sink need the newest definitions.
     wire::RelationSource definitions{};
+    // When it becomes true, what is done for a copy may end with Interrupted: building a key takes long, and a lock may
+    // be waited for without end. The stream's groups go on to their end.
+    const std::atomic<bool> *stop = nullptr;
 };
 
 // Opens sqlite:FILE, postgres:CONNINFO or jsonl:FILE ("-": standard output), making what is not there yet. Nothing of
