@@ -10,6 +10,8 @@ use PostgreSQL::Test::Utils;
 use Test::More;
 
 my $clients = 4;
+my $seed = $ENV{CDC_TEST_SEED} // int(rand(1_000_000));
+note("CDC_TEST_SEED=$seed makes the same choices, though not the same interleaving");
 my $node = cdc_node('spool', conf => "logical_decoding_work_mem = 64kB\nautovacuum = off\nfsync = off\nmax_connections = 40"
       . "\nclient_min_messages = warning\nmax_replication_slots = 30\nmax_wal_senders = 20\ndeadlock_timeout = 100ms");
 if ($node->pg_version >= 16) {
@@ -102,6 +104,8 @@ my $script = scratch_file('work.sql');
 append_to_file($script, q{
     \set steps random(1, 25)
     \set fate random(1, 5)
+    \set seed random(0, 1000000)
+    SELECT setseed(:seed / 1000000.0);
     BEGIN;
     SELECT CASE WHEN :client_id = 1 AND NOT pg_replication_origin_session_is_setup()
                 THEN pg_replication_origin_session_setup('elsewhere') END;
@@ -126,7 +130,7 @@ for my $name (sort keys %options) {
     create_slot($node, "${name}_$_") for qw(live past memory);
 }
 my %live = map { $_ => receive($node, "${_}_live", options => $options{$_}) } sort keys %options;
-my $ran = run_log([ $node->installed_command('pgbench'), '-n', '-c', $clients, '-j', 2, '-t', 60, '-f', $script,
+my $ran = run_log([ $node->installed_command('pgbench'), '-n', '--random-seed', $seed, '-c', $clients, '-j', 2, '-t', 60, '-f', $script,
         $node->connstr('postgres') ]);
 ok($ran, 'the transactions run');
 die 'there is nothing to compare' if !$ran;
