@@ -82,15 +82,18 @@ server_dir() {
 # lock_dir DIR: for this run alone, because the end of another would remove what this one works with. What runs from here
 # holds the lock, too: a server that is left of a run that was killed.
 lock_dir() {
-    local lock dir
+    local lock dir file pids=''
     exec {lock}<"$1"
-    if flock -n "$lock"; then return; fi
+    if flock -w 5 "$lock"; then return; fi # some of its processes may be about to end
     for dir in "$1"/*/; do
         if [[ -n $PG_BIN ]] && cluster_running "${dir%/}"; then
             die "another run works in $1; if it was killed, end what it has left: $(cluster_stop_command "${dir%/}")"
         fi
     done
-    die "another run works in $1"
+    for file in /proc/[0-9]*/fd/*; do
+        if [[ $file != /proc/$$/* && $file -ef $1 ]]; then pids+=" $(cut -d/ -f3 <<<"$file")"; fi
+    done
+    die "another run works in $1${pids:+; if it was killed, end what it has left: kill$pids}"
 }
 
 # run_where_readable RESULTS ARG...: returns at once if the server's user can read the checkout. If not (root's checkout
