@@ -59,7 +59,7 @@ for my $kind (qw(postgres sqlite)) {
 
     my $moved = sink_of($kind, "moved_$kind");
     interrupt($moved);
-    my $consumer = interrupt($moved, run => { args => [ @{ $moved->{run}{args} }, '--until-caught-up' ] }, goes_on => 1, meanwhile => sub {
+    my $consumer = interrupt($moved, again => 1, run => { args => [ @{ $moved->{run}{args} }, '--until-caught-up' ] }, goes_on => 1, meanwhile => sub {
         $node->safe_psql('postgres', q(UPDATE orders SET state = 1 WHERE id < 100; DELETE FROM orders WHERE id BETWEEN 100 AND 200));
         $node->safe_psql('postgres', "SELECT pg_replication_slot_advance('moved_$kind', pg_current_wal_lsn())");
     });
@@ -74,7 +74,7 @@ for my $kind (qw(postgres sqlite)) {
     interrupt($lost);
     lose($lost, 'orders', 'first_block % 16 = 0');
     $node->safe_psql('postgres', 'SET synchronous_commit = off; UPDATE orders SET state = 55 WHERE id % 100 = 0');
-    $consumer = interrupt($lost, goes_on => 1, meanwhile => sub { crash($node) });
+    $consumer = interrupt($lost, again => 1, goes_on => 1, meanwhile => sub { crash($node) });
     start_behind_crash($node);
     wait_for_sink($node, $kind eq 'sqlite' ? $lost->{file} : $target, $consumer) if $kind eq 'sqlite';
     wait_until("$kind: the copy is complete", sub { $consumer->errors =~ /the copy is complete/ || !$consumer->running });

@@ -16,6 +16,8 @@ use Time::HiRes qw(sleep time);
 our @EXPORT = qw(resume_between sink_of ranges slots interrupt complete change_sink lose);
 
 my ($node, $target, @tables);
+my $lock = 'BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE';
+my $copy = 'COPY (SELECT cdc.snapshot%';
 my @small_parts = ('--snapshot-chunk', '64kB', '--snapshot-jobs', '2');
 
 # The source, the server of PostgreSQL sinks, and the tables that same() compares. They must have one named `small`, with
@@ -83,23 +85,15 @@ sub slots {
 #   run => {...}         for start_consumer(), beside the sink's own
 #   meanwhile => CODE    is called with the consumer while it waits
 #   goes_on => 1         it is not killed
+#   again => 1           it goes on with a copy that was interrupted
 sub interrupt {
     my ($sink, %how) = @_;
-    my $consumer = start_consumer($node, %{ $sink->{run} }, %{ $how{run} // {} });
-    # It is held up until the lock is there, which would be too late otherwise.
-    my $end = time() + $PostgreSQL::Test::Utils::timeout_default;
-    while ($consumer->errors !~ /copying (?:the rest of )?\d+ tables/) {
-        die $consumer->errors if !$consumer->running || time() > $end;
-        sleep(0.001);
-    }
-    $consumer->signal('STOP');
-    my $session = $node->background_psql('postgres');
-    $session->query_safe('BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE');
-    $consumer->signal('CONT');
-    my $copies = q{FROM pg_stat_activity WHERE query LIKE 'COPY (SELECT cdc.snapshot%' AND state = 'active' AND wait_event_type };
-    $node->poll_query_until('postgres', "SELECT EXISTS (SELECT $copies = 'Lock')") or die 'the copy does not wait';
+    my $start = sub { return start_consumer($node, %{ $sink->{run} }, %{ $how{run} // {} }) };
+    my ($consumer, $session) = $how{again} ? hold_up_again($start) : hold_up($start);
     # The other connection has no more to do.
-    $node->poll_query_until('postgres', "SELECT NOT EXISTS (SELECT $copies IS DISTINCT FROM 'Lock')") or die 'the other does not end';
+    my $goes_on = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '$copy' AND state = 'active'
+        AND wait_event_type IS DISTINCT FROM 'Lock')";
+    $node->poll_query_until('postgres', $goes_on, 'f') or die 'the other does not end';
     $how{meanwhile}->($consumer) if $how{meanwhile};
     if ($how{goes_on}) {
         # It is left to itself.
@@ -108,6 +102,57 @@ sub interrupt {
     }
     eval { $session->query_safe('ROLLBACK'); $session->quit };    # the server may have gone
     return $consumer;
+}
+
+# The consumer, and the session that has locked what it waits for. The lock would hold up the making of the slot, too. So
+# it comes when the slot is there, long before the other tables are copied; and the consumer is stopped until it is there.
+sub hold_up {
+    my ($start) = @_;
+    my $consumer = $start->();
+    my $end = time() + $PostgreSQL::Test::Utils::timeout_default;
+    while ($consumer->errors !~ /copying (?:the rest of )?\d+ tables/) {
+        die $consumer->errors if !$consumer->running || time() > $end;
+        sleep(0.001);
+    }
+    $consumer->signal('STOP');
+    my $session = $node->background_psql('postgres');
+    $session->query_safe($lock);
+    $consumer->signal('CONT');
+    like(waiting($consumer), qr/^COPY/, 'the copy waits for one table');
+    return ($consumer, $session);
+}
+
+# There is a slot, but perhaps nothing else to copy: the lock is there from the beginning. What needs the table before its
+# copy does is let pass, with another lock lined up behind it.
+sub hold_up_again {
+    my ($start) = @_;
+    my $session = $node->background_psql('postgres');
+    $session->query_safe($lock);
+    my $consumer = $start->();
+    while (waiting($consumer) !~ /^COPY/) {
+        my $next = $node->background_psql('postgres');
+        $next->query_until(qr/asks/, "\\echo asks\n$lock;\n");
+        $node->poll_query_until('postgres', q{SELECT count(*) = 1 FROM pg_locks WHERE relation = 'small'::regclass
+            AND mode = 'AccessExclusiveLock' AND NOT granted}) or die 'the next lock is not asked for';
+        $session->query_safe('ROLLBACK');
+        $session->quit;
+        $next->query_safe('SELECT 1');    # it has the lock
+        $session = $next;
+    }
+    return ($consumer, $session);
+}
+
+# The statement of the consumer's that waits for the table.
+sub waiting {
+    my ($consumer) = @_;
+    my $query = '';
+    wait_until('the consumer waits for the table', sub {
+        die $consumer->errors if !$consumer->running;
+        $query = $node->safe_psql('postgres', q{SELECT query FROM pg_stat_activity JOIN pg_locks USING (pid)
+            WHERE relation = 'small'::regclass AND mode = 'AccessShareLock' AND NOT granted});
+        return $query ne '';
+    });
+    return $query;
 }
 
 # The next run completes it, from the parts that it has: what it says in its log.
