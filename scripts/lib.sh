@@ -54,7 +54,9 @@ pg_detect() {
 }
 pg_detect
 
-# --- the unprivileged user --------------------------------------------------------------------------------------------
+# --- root, and the unprivileged user ----------------------------------------------------------------------------------
+
+as_root() { if ((EUID == 0)); then "$@"; else sudo "$@"; fi; }
 
 # Who runs the server when we are root; PostgreSQL refuses to run as root.
 server_user() {
@@ -142,21 +144,22 @@ run_as_group() {
 }
 kill_group() { kill -- "-$1" 2>/dev/null; }
 
-# mount_small_fs DIR MEGABYTES: a file system to fill, unmounted at exit. Fails, and says why, where none can be mounted:
-# only root can, and not in every container.
+# mount_small_fs DIR MEGABYTES: a file system to fill, for the server's user, unmounted at exit. Fails, and says why,
+# where none can be mounted. A password is not asked for: at the exit, perhaps nobody is there any more.
 mount_small_fs() {
-    if ((EUID != 0)); then
-        say "not root: no small file system can be mounted"
+    local owner
+    if ((EUID != 0)) && ! sudo -k -n true 2>/dev/null; then
+        say "neither root nor a user whose sudo asks for no password: no small file system can be mounted"
         return 1
     fi
-    if mountpoint -q "$1"; then umount "$1"; fi # of a run that was killed
+    if mountpoint -q "$1"; then as_root umount "$1"; fi # of a run that was killed
     mkdir -p "$1"
-    if ! mount -t tmpfs -o "size=$2m" tmpfs "$1"; then
+    owner=uid=$(as_server_user id -u),gid=$(as_server_user id -g)
+    if ! as_root mount -t tmpfs -o "size=$2m,mode=700,$owner" tmpfs "$1"; then
         say "no file system can be mounted here"
         return 1
     fi
-    on_exit umount "$1"
-    server_dir "$1" 700
+    on_exit as_root umount "$1"
 }
 
 # --- private clusters -------------------------------------------------------------------------------------------------
