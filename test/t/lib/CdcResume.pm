@@ -17,7 +17,6 @@ our @EXPORT = qw(resume_between sink_of ranges slots interrupt complete change_s
 
 my ($node, $target, @tables);
 my $lock = 'BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE';
-my $copy = 'COPY (SELECT cdc.snapshot%';
 my @small_parts = ('--snapshot-chunk', '64kB', '--snapshot-jobs', '2');
 
 # The source, the server of PostgreSQL sinks, and the tables that same() compares. They must have one named `small`, with
@@ -85,14 +84,23 @@ sub slots {
 #   run => {...}         for start_consumer(), beside the sink's own
 #   meanwhile => CODE    is called with the consumer while it waits
 #   goes_on => 1         it is not killed
-#   again => 1           it goes on with a copy that was interrupted
+#   again => 1           it goes on with a copy that was interrupted, and has its slot
 sub interrupt {
     my ($sink, %how) = @_;
     my $start = sub { return start_consumer($node, %{ $sink->{run} }, %{ $how{run} // {} }) };
-    my ($consumer, $session) = $how{again} ? hold_up_again($start) : hold_up($start);
+    my ($consumer, $session);
+    if ($how{again}) {
+        $session = lock_small();
+        $consumer = $start->();
+    } else {
+        $consumer = stop_behind_slot($sink, $start);
+        $session = lock_small();
+        $consumer->signal('CONT');
+    }
+    $session = let_pass($consumer, $session);
     # The other connection has no more to do.
-    my $goes_on = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE '$copy' AND state = 'active'
-        AND wait_event_type IS DISTINCT FROM 'Lock')";
+    my $goes_on = q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE query LIKE 'COPY (SELECT cdc.snapshot%'
+        AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Lock')};
     $node->poll_query_until('postgres', $goes_on, 'f') or die 'the other does not end';
     $how{meanwhile}->($consumer) if $how{meanwhile};
     if ($how{goes_on}) {
@@ -104,31 +112,40 @@ sub interrupt {
     return $consumer;
 }
 
-# The consumer, and the session that has locked what it waits for. The lock would hold up the making of the slot, too. So
-# it comes when the slot is there, long before the other tables are copied; and the consumer is stopped until it is there.
-sub hold_up {
-    my ($start) = @_;
+# Starts a consumer that makes a slot, and stops it (SIGSTOP) when the slot is there: until then, the slot would wait for
+# the transaction that locks the table. Another transaction, for which it waits, gives the time to stop it.
+sub stop_behind_slot {
+    my ($sink, $start) = @_;
+    my $open = $node->background_psql('postgres');
+    my ($pid) = $open->query_safe('BEGIN; SELECT pg_current_xact_id() IS NULL; SELECT pg_backend_pid()') =~ /(\d+)/;
     my $consumer = $start->();
-    my $end = time() + $PostgreSQL::Test::Utils::timeout_default;
-    while ($consumer->errors !~ /copying (?:the rest of )?\d+ tables/) {
-        die $consumer->errors if !$consumer->running || time() > $end;
-        sleep(0.001);
-    }
+    wait_until('the slot waits', sub {
+        die $consumer->errors if !$consumer->running;
+        return $node->safe_psql('postgres', qq{SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'walsender'
+            AND query LIKE 'CREATE_REPLICATION_SLOT%' AND $pid = ANY (pg_blocking_pids(pid))});
+    });
     $consumer->signal('STOP');
-    my $session = $node->background_psql('postgres');
-    $session->query_safe($lock);
-    $consumer->signal('CONT');
-    like(waiting($consumer), qr/^COPY/, 'the copy waits for one table');
-    return ($consumer, $session);
+    $open->query_safe('COMMIT');
+    $open->quit;
+    wait_until('the slot is made', sub {
+        # What it reads must be flushed, which the WAL writer may leave for later.
+        $node->safe_psql('postgres', q{SELECT pg_logical_emit_message(true, 'flush', '')});
+        return $node->safe_psql('postgres', "SELECT confirmed_flush_lsn FROM pg_replication_slots
+            WHERE slot_name = '$sink->{run}{slot}'");
+    });
+    return $consumer;
 }
 
-# There is a slot, but perhaps nothing else to copy: the lock is there from the beginning. What needs the table before its
-# copy does is let pass, with another lock lined up behind it.
-sub hold_up_again {
-    my ($start) = @_;
+sub lock_small {
     my $session = $node->background_psql('postgres');
     $session->query_safe($lock);
-    my $consumer = $start->();
+    return $session;
+}
+
+# What needs the table before its copy does is let pass, with another lock lined up behind it: the session that has locked
+# the table in the end.
+sub let_pass {
+    my ($consumer, $session) = @_;
     while (waiting($consumer) !~ /^COPY/) {
         my $next = $node->background_psql('postgres');
         $next->query_until(qr/asks/, "\\echo asks\n$lock;\n");
@@ -139,7 +156,7 @@ sub hold_up_again {
         $next->query_safe('SELECT 1');    # it has the lock
         $session = $next;
     }
-    return ($consumer, $session);
+    return $session;
 }
 
 # The statement of the consumer's that waits for the table.
