@@ -1,7 +1,6 @@
 // Progress from counters.
 #include "progress.hpp"
 
-
 #include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
@@ -9,6 +8,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdio>
 
 namespace cdc::consumer {
@@ -66,7 +66,7 @@ std::string ProgressMeter::text(Clock::time_point now) {
     const Sample current = sample();
     const double seconds = std::max(std::chrono::duration<double>(now - then_).count(), 0.001);
     const auto rate = [&](uint64_t Sample::*count) {
-        return static_cast<uint64_t>(static_cast<double>(current.*count - before_.*count) / seconds + 0.5);
+        return static_cast<uint64_t>(std::llround(static_cast<double>(current.*count - before_.*count) / seconds));
     };
     const int phase = counters_.phase;
     if (phase == kSnapshot && phase_ != kSnapshot) {

@@ -72,9 +72,9 @@ struct Server::State {
         set_up(settings);
         add_handlers();
         const std::string &host = settings.listen.host;
-        bound_port = settings.listen.port == 0                               ? http.bind_to_any_port(host.c_str())
-                     : http.bind_to_port(host.c_str(), settings.listen.port) ? settings.listen.port
-                                                                             : -1;
+        bound_port = settings.listen.port == 0                       ? http.bind_to_any_port(host)
+                     : http.bind_to_port(host, settings.listen.port) ? settings.listen.port
+                                                                     : -1;
         if (bound_port <= 0) {
             throw Failure("cannot listen on " + host + ", port " + std::to_string(settings.listen.port),
                           "Is the port in use, or the address not one of this machine?");
@@ -126,7 +126,7 @@ struct Server::State {
                 return httplib::Server::HandlerResponse::Unhandled;
             });
         http.set_exception_handler(
-            [](const httplib::Request &, httplib::Response &response, std::exception_ptr thrown) {
+            [](const httplib::Request &, httplib::Response &response, const std::exception_ptr &thrown) {
                 try {
                     std::rethrow_exception(thrown);
                 } catch (const std::exception &error) {

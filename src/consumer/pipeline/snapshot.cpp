@@ -283,6 +283,7 @@ std::vector<Relation> read_definitions(const std::string &conninfo, const std::s
     Source source(conninfo, &stop);
     take_snapshot(source.connection(), snapshot);
     std::vector<Relation> relations;
+    relations.reserve(tables.size());
     for (const SourceTable &table : tables) {
         relations.push_back(source.definition(table));
     }

@@ -81,6 +81,7 @@ void StatementPipeline::run(Statement statement, Parameters &parameters, size_t 
 void StatementPipeline::run(const char *sql, const std::vector<std::string> &parameters) {
     enter();
     std::vector<const char *> values;
+    values.reserve(parameters.size());
     for (const std::string &parameter : parameters) {
         values.push_back(parameter.c_str());
     }

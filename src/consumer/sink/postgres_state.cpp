@@ -167,6 +167,7 @@ std::string PostgresState::add_stage(const std::string &slot) {
 std::vector<std::string> PostgresState::stages(const std::string &slot) {
     std::vector<std::string> names;
     const Result rows = connection_.query("SELECT number FROM cdc_consumer.stages WHERE slot = $1", {slot});
+    names.reserve(static_cast<size_t>(rows.rows()));
     for (int row = 0; row < rows.rows(); ++row) {
         names.push_back(kStagePrefix + rows.text(row, 0));
     }
