@@ -177,8 +177,7 @@ complete($swapped, 'first');
 $node->safe_psql('postgres', q{SELECT pg_drop_replication_slot('swapped'); DELETE FROM small WHERE id = 1});
 $session = $target->background_psql('swapped');
 $session->query_safe('BEGIN; LOCK TABLE small IN ACCESS EXCLUSIVE MODE');
-my @anew = ('--on-lost-slot', 'resnapshot');
-$consumer = start_consumer($node, %{ $swapped->{run} }, args => \@anew);
+$consumer = start_consumer($node, %{ $swapped->{run} }, args => [ '--on-lost-slot', 'resnapshot' ]);
 $target->poll_query_until('postgres', q(SELECT EXISTS (SELECT FROM pg_stat_activity WHERE wait_event_type = 'Lock'))) or die 'it does not wait';
 is($consumer->stop, 0, 'SIGTERM ends what waits for a lock at the sink');
 like($consumer->errors, qr/the next run goes on with it/, 'which says what is left');
@@ -186,7 +185,7 @@ is($swapped->{query}->('SELECT count(*) FROM pg_stat_activity WHERE wait_event_t
 $session->query_safe('ROLLBACK');
 $session->quit;
 is($swapped->{query}->('SELECT count(*) FROM small'), 100, 'what was there before is there');
-unlike(complete($swapped, 'then'), qr/copying \d+ tables/, 'the next run has nothing left to copy');
+unlike(complete($swapped, 'then'), qr/copying (?:the rest of )?\d+ tables/, 'the next run has nothing left to copy');
 $swapped->{same}->('and shows it');
 $node->safe_psql('postgres', q(INSERT INTO small VALUES (1, 'what')));
 drop_slot($swapped);

@@ -11,7 +11,6 @@ use Exporter 'import';
 use IPC::Run;
 use PostgreSQL::Test::Utils;
 use Test::More;
-use Time::HiRes qw(sleep time);
 
 our @EXPORT = qw(resume_between sink_of ranges slots interrupt complete change_sink lose);
 
@@ -103,11 +102,7 @@ sub interrupt {
         AND state = 'active' AND wait_event_type IS DISTINCT FROM 'Lock')};
     $node->poll_query_until('postgres', $goes_on, 'f') or die 'the other does not end';
     $how{meanwhile}->($consumer) if $how{meanwhile};
-    if ($how{goes_on}) {
-        # It is left to itself.
-    } else {
-        $consumer->kill_hard;
-    }
+    $consumer->kill_hard unless $how{goes_on};
     eval { $session->query_safe('ROLLBACK'); $session->quit };    # the server may have gone
     return $consumer;
 }
